@@ -1,0 +1,1 @@
+"""One module for each dialect: translate in, call the service, translate out."""

@@ -1,0 +1,85 @@
+"""The command line. Each command is a module, imported only when it is the one that is run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "serve": "Serve one or more service JSON files.",
+    "predict": "Run one prediction and print the answer.",
+    "describe": "Show the signatures of a model, without a server.",
+    "install": "Install processors' runtimes.",
+    "processors": "List the processors.",
+    "version": "Show versions.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows the commands' names and one line on each; imports a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"eas_processor.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """With a suggestion where a name is misspelt."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(COMMANDS)}."
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table: help need not import anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    epilog="""\b
+Examples:
+  eas-processor serve service.json
+  eas-processor predict service.json request.bin
+  eas-processor install tensorflow_cpu_1.15
+
+Exit codes: 0 all well, 1 the prediction failed, 2 a mistake in what you gave,
+3 could not start.""",
+)
+def group() -> None:
+    """Run EAS model processors on your own machine."""
+
+
+def main() -> None:
+    """Entry point: a mistake of the user is one clear line and an exit code, never a traceback."""
+    from eas_processor.errors import ConfigError, ServingError
+
+    try:
+        group.main(standalone_mode=False)
+    except click.exceptions.Exit as exit:
+        sys.exit(exit.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except ServingError as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 3)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,17 @@
+"""`eas-processor version`."""
+
+import click
+
+
+@click.command()
+def command() -> None:
+    """Show the versions of this program, of Python and of the libraries below."""
+    import platform
+    from importlib.metadata import version
+
+    from eas_processor import __version__
+
+    click.echo(f"eas-processor {__version__}")
+    click.echo(f"Python {platform.python_version()}")
+    for library in ("uvloop", "httptools", "protobuf"):
+        click.echo(f"{library} {version(library)}")

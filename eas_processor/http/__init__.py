@@ -1,0 +1,1 @@
+"""Bytes ⇄ requests and answers. Knows nothing of models."""

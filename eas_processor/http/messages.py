@@ -1,0 +1,115 @@
+"""One request and its answer, as the rest of the program sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eas_processor.http.protocol import HttpProtocol
+
+BINARY = b"application/octet-stream"
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+HEAD_END = b"\r\n\r\n"
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    450: b"Queue Full",
+    499: b"Client Closed Request",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+    504: b"Gateway Timeout",
+}
+
+
+class Request:
+    """A request, complete or still arriving.
+
+    method: b"POST". target: path and query as sent. headers: (lower-case name, value) in order.
+    started_s: when its first byte came, on time.monotonic(). deadline_s: when it must be over.
+    route: what the application found for the target. on_gone: called if the client leaves first.
+    """
+
+    __slots__ = (
+        "_protocol",
+        "body",
+        "deadline_s",
+        "head_end",
+        "headers",
+        "keep_alive",
+        "method",
+        "on_gone",
+        "rendered",
+        "route",
+        "started_s",
+        "target",
+    )
+
+    def __init__(self, protocol: HttpProtocol, started_s: float) -> None:
+        self._protocol = protocol
+        self.started_s = started_s
+        self.deadline_s = 0.0
+        self.method = b""
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+        self.keep_alive = True
+        self.head_end = HEAD_END
+        self.rendered: tuple[bytes, bytes] | None = None
+        self.route: Any = None
+        self.on_gone: Callable[[], None] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, by its lower-case name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def respond(
+        self,
+        status: int,
+        body: bytes,
+        content_type: bytes = TEXT,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        close: bool = False,
+    ) -> None:
+        """Answer, once. The client may have left: then nothing happens."""
+        self.on_gone = None
+        self._protocol.respond(self, render(status, len(body), content_type, headers), body, close)
+
+
+_heads: dict[tuple[int, bytes], bytes] = {}
+
+
+def render(
+    status: int, length: int, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...]
+) -> bytes:
+    """The head of an answer up to, and without, its last two line ends."""
+    head = _heads.get((status, content_type))
+    if head is None:
+        reason = REASONS.get(status, b"Unknown")
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: " % (
+            status,
+            reason,
+            content_type,
+        )
+        _heads[status, content_type] = head  # bounded: statuses × three content types
+    head = b"%b%d" % (head, length)
+    for name, value in headers:
+        head = b"%b\r\n%b: %b" % (head, name, value)
+    return head

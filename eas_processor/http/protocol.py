@@ -1,0 +1,304 @@
+"""HTTP/1.1 on one connection: bytes to requests, answers to bytes, in order and within bounds.
+
+httptools parses; what it does not do is here: pipelining, limits, time, back-pressure, closing so
+that the client still reads the last answer. The methods stand in the order of a connection's life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import httptools
+
+from eas_processor.config import Limits
+from eas_processor.http.messages import TEXT, Request, render
+
+RECV_BYTES = 256 * 1024  # the most that one data_received brings
+LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connection is cut
+JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+HEAD_END_CLOSE = b"\r\nConnection: close\r\n\r\n"
+HEAD_END_KEEP = b"\r\nConnection: keep-alive\r\n\r\n"
+
+
+class Application(Protocol):
+    """What the protocol hands requests to."""
+
+    def begin(self, request: Request) -> None:
+        """The head has come: set `route` and `deadline_s`."""
+
+    def handle(self, request: Request) -> None:
+        """The whole request has come: see that `request.respond` is called, now or later."""
+
+
+class Refusal(Exception):
+    """The request cannot be taken further: a status, some words, and the connection ends."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(
+        self, app: Application, limits: Limits, connections: set[HttpProtocol]
+    ) -> None:
+        self._app = app
+        self._limits = limits
+        self._connections = connections
+        # Connection
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request] = deque()  # requests without a written answer, in order
+        self._closing = False  # no further request will be read
+        self._closed = False
+        self._draining = False
+        # Time and flow
+        self._quiet_since_s = 0.0
+        self._write_blocked_since_s = 0.0
+        self._linger_until_s = 0.0
+        self._reading = True
+        # The request that is arriving
+        self._request: Request | None = None
+        self._head_bytes = 0
+        self._head_done = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._wants_continue = False
+
+    # the connection's life
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._transport.set_write_buffer_limits(self._limits.write_buffer_bytes_max)
+        self._quiet_since_s = time.monotonic()
+        self._connections.add(self)
+        if len(self._connections) > self._limits.connections_max:
+            self._refuse(Refusal(503, "too many connections"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return  # lingering: the answer is out, what still comes is not wanted
+        try:
+            self._feed(data)
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, "bad request"))
+        except httptools.HttpParserError as error:
+            self._refuse(Refusal(400, f"not HTTP/1.1: {error}"))
+        except Refusal as refusal:
+            self._refuse(refusal)
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # An offer (curl --http2, Java): declined by going on in HTTP/1.1.
+                data = data[upgrade.args[0] :]
+                self._parser = httptools.HttpRequestParser(self)
+                if self._closing:
+                    return
+                continue
+            break
+        if self._request is not None and not self._head_done:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.header_bytes_max + RECV_BYTES:
+                raise Refusal(431, "request header too large")
+
+    def eof_received(self) -> bool:
+        """The client will send no more. It may still read the answers to what it sent."""
+        self._closing = True
+        if not self._waiting:
+            return False
+        if self._request is not None and self._waiting[-1] is self._request:
+            return False  # in the middle of a request: it has left
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closed = self._closing = True
+        self._connections.discard(self)
+        for request in self._waiting:
+            if request.on_gone is not None:
+                request.on_gone()
+        self._waiting.clear()
+        self._request = None
+        self._parser = None  # type: ignore[assignment]  # it refers back to us
+
+    # the parser's callbacks: they only collect and check
+
+    def on_message_begin(self) -> None:
+        self._request = Request(self, time.monotonic())
+        self._request.deadline_s = self._request.started_s + self._limits.header_timeout_s
+        self._head_bytes = 0
+        self._head_done = False
+        self._body = []
+        self._body_bytes = 0
+        self._wants_continue = False
+        self._waiting.append(self._request)
+
+    def on_url(self, url: bytes) -> None:
+        request = self._request
+        assert request is not None
+        request.target += url
+        if len(request.target) > self._limits.url_bytes_max:
+            raise Refusal(414, f"URL over {self._limits.url_bytes_max} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._request
+        assert request is not None
+        if self._head_done:
+            return  # a trailer of a chunked body: nothing here needs one
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._limits.header_bytes_max:
+            raise Refusal(431, f"request header over {self._limits.header_bytes_max} bytes")
+        name = name.lower()
+        if name == b"content-length":
+            if int(value) > self._limits.body_bytes_max:
+                raise Refusal(413, f"request body over {self._limits.body_bytes_max} bytes")
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self._wants_continue = True
+        request.headers.append((name, value))
+        if len(request.headers) > self._limits.header_lines_max:
+            raise Refusal(431, f"over {self._limits.header_lines_max} request header lines")
+
+    def on_headers_complete(self) -> None:
+        request = self._request
+        assert request is not None
+        self._head_done = True
+        request.method = self._parser.get_method()
+        request.keep_alive = self._parser.should_keep_alive()
+        if request.keep_alive and self._parser.get_http_version() == "1.0":
+            request.head_end = HEAD_END_KEEP
+        self._app.begin(request)
+        if self._wants_continue and self._waiting[0] is request:
+            self._transport.write(CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.body_bytes_max:
+            raise Refusal(413, f"request body over {self._limits.body_bytes_max} bytes")
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        request = self._request
+        assert request is not None
+        body = self._body
+        request.body = body[0] if len(body) == 1 else b"".join(body)
+        self._request = None
+        self._body = []
+        if not request.keep_alive:
+            self._closing = True
+        if len(self._waiting) >= self._limits.pipelined_requests_max and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        self._app.handle(request)
+
+    # answers
+
+    def respond(self, request: Request, head: bytes, body: bytes, close: bool) -> None:
+        """Take the answer to a request; write it when all before it are written."""
+        if self._closed or request.rendered is not None:
+            return
+        if close or self._draining or not request.keep_alive:
+            self._closing = True
+            request.keep_alive = False
+            head += HEAD_END_CLOSE
+        else:
+            head += request.head_end
+        if request.method == b"HEAD":
+            body = b""
+        request.rendered = (head, body)
+        waiting = self._waiting
+        while waiting and waiting[0].rendered is not None:
+            done = waiting.popleft()
+            head, body = done.rendered  # type: ignore[misc]
+            if len(body) <= JOIN_BYTES_MAX:
+                self._transport.write(head + body)
+            else:
+                self._transport.write(head)
+                self._transport.write(body)
+            if not done.keep_alive:
+                self._end()
+                return
+        if waiting:
+            return
+        self._quiet_since_s = time.monotonic()
+        if self._closing:
+            self._end()
+        elif not self._reading and not self._write_blocked_since_s:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer the request that is arriving, after those before it, and end the connection."""
+        self._closing = True
+        request = self._request
+        if request is None:
+            request = Request(self, time.monotonic())
+            self._waiting.append(request)
+        self._request = None
+        self._body = []
+        body = (refusal.words + "\n").encode()
+        self.respond(request, render(refusal.status, len(body), TEXT, ()), body, True)
+
+    def _end(self) -> None:
+        """Close, but let the client read what was written although it may still be sending."""
+        for request in self._waiting:  # nothing after a closing answer is answered
+            if request.on_gone is not None:
+                request.on_gone()
+        self._waiting.clear()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+            self._linger_until_s = time.monotonic() + LINGER_S
+            if not self._reading:
+                self._reading = True
+                self._transport.resume_reading()
+        else:
+            self._transport.close()
+
+    # time, flow, the end
+
+    def pause_writing(self) -> None:
+        self._write_blocked_since_s = time.monotonic()
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._write_blocked_since_s = 0.0
+        few = len(self._waiting) < self._limits.pipelined_requests_max
+        if not self._reading and few and not self._closed:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def tick(self, now_s: float) -> None:
+        """End what took too long; called a few times a second."""
+        limits = self._limits
+        if self._write_blocked_since_s and now_s > self._write_blocked_since_s + limits.write_idle_timeout_s:
+            self._transport.abort()
+        elif self._linger_until_s:
+            if now_s > self._linger_until_s:
+                self._transport.abort()
+        elif self._request is not None:
+            if now_s > self._request.deadline_s:
+                self._refuse(Refusal(408, "the request took too long to arrive"))
+        elif not self._waiting and now_s > self._quiet_since_s + limits.keep_alive_idle_s:
+            self._transport.close()
+
+    def drain(self) -> None:
+        """Finish what has begun, then close."""
+        self._draining = True
+        if not self._waiting and not self._linger_until_s:
+            self._closing = True
+            self._transport.close()
+
+
+ProtocolFactory = Callable[[], HttpProtocol]

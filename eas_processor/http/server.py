@@ -1,0 +1,66 @@
+"""A listening socket and its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from eas_processor.config import Limits
+from eas_processor.errors import StartError
+from eas_processor.http.protocol import Application, HttpProtocol
+
+DRAIN_POLL_S = 0.02
+
+
+class HttpServer:
+    """Listens on one address and hands complete requests to `app`."""
+
+    def __init__(self, app: Application, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+        self._connections: set[HttpProtocol] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._connections)
+
+    async def listen(self, host: str, port: int) -> int:
+        """Open the port (0: any free one); its number. Raises StartError if it cannot be had."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(
+                lambda: HttpProtocol(self._app, self._limits, self._connections),
+                host,
+                port,
+                backlog=self._limits.backlog_connections_max,
+            )
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}; "
+                "choose another with --port"
+            ) from None
+        chosen: int = self._server.sockets[0].getsockname()[1]
+        return chosen
+
+    def tick(self, now_s: float) -> None:
+        """Let each connection end what took too long."""
+        for connection in tuple(self._connections):
+            connection.tick(now_s)
+
+    async def drain(self, grace_s: float) -> None:
+        """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        end_s = time.monotonic() + grace_s
+        while self._connections and time.monotonic() < end_s:
+            await asyncio.sleep(DRAIN_POLL_S)
+        for connection in tuple(self._connections):
+            connection.abort()
+        if self._server is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._server.wait_closed(), 1.0)

@@ -1,0 +1,1 @@
+"""Logs, metrics and progress: the only importers of the libraries behind them."""

@@ -1,0 +1,1 @@
+"""Our side of the wall: starting workers, talking to them, replacing them."""

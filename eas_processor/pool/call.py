@@ -1,0 +1,78 @@
+"""One call on its way to a worker and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from eas_processor.errors import Code
+from eas_processor.worker.frames import Content, Kind
+
+
+class Answer(NamedTuple):
+    """What came of a call: a processor's answer, or an error's text if `code` is not OK.
+
+    run_us: how long the processor ran, in microseconds; 0 if it did not.
+    """
+
+    code: int
+    content: int
+    body: bytes
+    run_us: int = 0
+
+    @classmethod
+    def error(cls, code: Code, message: str) -> Answer:
+        """An answer that says why there is none."""
+        return cls(code, Content.TEXT, message.encode())
+
+
+class Call:
+    """A request for a processor. Each dialect derives its own, which knows how to answer.
+
+    kind: PROCESS or DESCRIBE. deadline_s: on `time.monotonic()`; work past it is answered at once.
+    """
+
+    __slots__ = ("kind", "body", "deadline_s", "answered")
+
+    def __init__(self, kind: Kind, body: bytes, deadline_s: float) -> None:
+        self.kind = kind
+        self.body = body
+        self.deadline_s = deadline_s
+        self.answered = False
+
+    def finish(self, answer: Answer) -> None:
+        """Give the caller the answer; only the first one counts."""
+        if not self.answered:
+            self.answered = True
+            self.reply(answer)
+
+    def reply(self, answer: Answer) -> None:
+        """Translate the answer out. Called once, on the event loop; must not block."""
+        raise NotImplementedError
+
+
+class AwaitedCall(Call):
+    """A call from inside the host, whose answer is awaited: warm-up, the command line."""
+
+    __slots__ = ("_future", "_timeout_s")
+
+    def __init__(self, kind: Kind, body: bytes, timeout_s: float) -> None:
+        super().__init__(kind, body, time.monotonic() + timeout_s)
+        self._timeout_s = timeout_s
+        self._future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def reply(self, answer: Answer) -> None:
+        """Wake who waits, if it still does."""
+        if not self._future.done():
+            self._future.set_result(answer)
+
+    async def wait(self) -> Answer:
+        """The answer; an error if it does not come in time."""
+        try:
+            return await asyncio.wait_for(self._future, self._timeout_s)
+        except TimeoutError:
+            self.answered = True
+            return Answer.error(
+                Code.DEADLINE_EXCEEDED, f"no answer within {self._timeout_s:g} s"
+            )

@@ -1,0 +1,150 @@
+"""The wall as the host sees it: calls go out as frames, answers come back to their calls.
+
+uvloop gathers what is written in one turn of the loop into one system call, so everything that is
+ready crosses the wall together without any code for it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from eas_processor.errors import Code
+from eas_processor.pool.call import Answer, Call
+from eas_processor.worker.frames import (
+    HEADER,
+    PAYLOAD_BYTES_MAX,
+    Frame,
+    FrameDecoder,
+    FrameError,
+    Kind,
+    encode,
+)
+
+ANSWER = int(Kind.ANSWER)
+JOIN_BYTES_MAX = 64 * 1024  # a frame up to this is copied into one piece; larger ones are not
+
+log = structlog.get_logger(__name__)
+
+
+class Channel(asyncio.Protocol):
+    """One worker's end of the wall.
+
+    on_answers() is called after each batch of answers, on_lost(reason) once when the wall is gone.
+    """
+
+    def __init__(
+        self, on_answers: Callable[[], None], on_lost: Callable[[str], None]
+    ) -> None:
+        self._on_answers = on_answers
+        self._on_lost = on_lost
+        self._decoder = FrameDecoder(PAYLOAD_BYTES_MAX)
+        self._transport: asyncio.Transport | None = None
+        self._calls: dict[int, Call] = {}
+        self._next_id = 1
+        self._control: asyncio.Queue[Frame] = asyncio.Queue()
+        self.run_us_mean = math.inf  # of recent calls; unknown before the first
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that crossed the wall and have not come back, given up by their callers or not."""
+        return len(self._calls)
+
+    def send(self, call: Call) -> None:
+        """Put a call on the wall. Its answer arrives through `call.finish`."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            call.finish(Answer.error(Code.WORKER_LOST, "the worker is gone"))
+            return
+        id = self._next_id
+        self._next_id += 1
+        self._calls[id] = call
+        body = call.body
+        header = HEADER.pack(len(body), call.kind, 0, 0, id, int(call.deadline_s * 1e6))
+        if len(body) <= JOIN_BYTES_MAX:
+            transport.write(header + body)
+        else:
+            transport.write(header)
+            transport.write(body)
+
+    def send_control(self, kind: Kind, message: dict[str, Any]) -> None:
+        """Send a frame that is not a call."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(kind, json.dumps(message).encode()))
+
+    async def receive_control(self, timeout_s: float) -> Frame:
+        """The next frame that is not an answer. Raises TimeoutError, or ConnectionError at EOF."""
+        frame = await asyncio.wait_for(self._control.get(), timeout_s)
+        if frame is None:
+            self._control.put_nowait(frame)
+            raise ConnectionError
+        return frame
+
+    def calls(self) -> list[Call]:
+        """The calls in flight."""
+        return list(self._calls.values())
+
+    def close(self) -> None:
+        """Close the wall; the worker ends itself."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        # The queue bounds what waits; a high mark keeps large bodies from stuttering.
+        transport.set_write_buffer_limits(high=16 * 1024 * 1024)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            frames = self._decoder.feed(data)
+        except FrameError as error:
+            self._break(str(error))
+            return
+        calls = self._calls
+        for kind, code, content, id, run_us, payload in frames:
+            if kind != ANSWER:
+                self._control.put_nowait(Frame(kind, code, content, id, run_us, payload))
+                continue
+            call = calls.pop(id, None)
+            if call is None:
+                self._break(f"an answer to call {id}, which is not in flight")
+                return
+            mean = self.run_us_mean
+            self.run_us_mean = run_us if mean == math.inf else mean + (run_us - mean) / 16
+            if not call.answered:
+                try:
+                    call.finish(Answer(code, content, payload, run_us))
+                except Exception:  # a caller's trouble must never take the wall down
+                    log.exception("answer not delivered")
+        self._on_answers()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        reason = str(error) if error else ""
+        try:
+            self._decoder.close()
+        except FrameError as broken:
+            reason = str(broken)
+        self._control.put_nowait(None)  # type: ignore[arg-type]
+        self._on_lost(reason)
+
+    def fail_calls(self, reason: str) -> None:
+        """Answer every call in flight with WORKER_LOST; used once it is known why."""
+        calls, self._calls = self._calls, {}
+        answer = Answer.error(Code.WORKER_LOST, reason)
+        for call in calls.values():
+            try:
+                call.finish(answer)
+            except Exception:
+                log.exception("answer not delivered")
+
+    def _break(self, reason: str) -> None:
+        log.error("worker speaks nonsense", reason=reason)
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,123 @@
+"""Installing a lock file into a venv with uv, watched and bounded."""
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from eas_processor.errors import StartError
+from eas_processor.observe.progress import Progress
+from eas_processor.registry import Manifest
+from eas_processor.runtimes.folder import RuntimeFolder
+
+INSTALL_S_MAX = 7200.0
+LOOK_EVERY_S = 0.25
+LINES_KEPT = 60
+BUILD_LOCK = "build.lock"  # pins what builds requirements that exist as source only
+# Settings of the user's own environments, which must not redirect this one.
+_NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_TARGET")
+_NETWORK_SIGNS = ("error sending request", "dns error", "failed to fetch", "failed to download")
+_NETWORK_SIGNS += ("connection", "timed out", "timeout", "network")
+
+
+def install_requirements(
+    manifest: Manifest, folder: RuntimeFolder, lock: int, progress: Progress
+) -> None:
+    """Install the processor's lock file. Raises StartError with uv's own reason in it."""
+    process = subprocess.Popen(
+        _command(manifest, folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=folder.path,  # not the user's, where a uv.toml of some project may lie
+        env={key: value for key, value in os.environ.items() if key not in _NOT_OURS},
+        pass_fds=(lock,),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines: deque[str] = deque(maxlen=LINES_KEPT)
+    reader = threading.Thread(target=_read, args=(process, lines, progress), daemon=True)
+    reader.start()
+    try:
+        _watch(process, progress)
+        reader.join(timeout=LOOK_EVERY_S * 8)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        raise StartError(_reason(manifest, list(lines)))
+
+
+def _command(manifest: Manifest, folder: RuntimeFolder) -> list[str]:
+    from uv import find_uv_bin
+
+    assert manifest.lock is not None
+    command = [find_uv_bin(), "pip", "install", "--python", str(folder.python), "--require-hashes"]
+    command += ["--no-progress", "--no-python-downloads", "-r", str(manifest.folder / manifest.lock)]
+    build_lock = manifest.folder / BUILD_LOCK
+    if build_lock.is_file():
+        command += ["--build-constraints", str(build_lock)]
+    return command
+
+
+def _read(process: "subprocess.Popen[str]", lines: deque[str], progress: Progress) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        words = line.strip()
+        lines.append(words)
+        if words.startswith(("Downloading", "Building", "Prepared")):
+            progress.note(words)
+
+
+def _watch(process: "subprocess.Popen[str]", progress: Progress) -> None:
+    """Wait for the end of uv, telling progress how many bytes it has unpacked so far."""
+    give_up_at = time.monotonic() + INSTALL_S_MAX
+    written = 0
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LOOK_EVERY_S)
+            return
+        now_written = _bytes_written(process.pid)
+        progress.advance(max(0, now_written - written))
+        written = max(written, now_written)
+        if time.monotonic() > give_up_at:
+            raise StartError(f"uv did not finish within {INSTALL_S_MAX:.0f} s; it was ended.")
+
+
+def _bytes_written(pid: int) -> int:
+    """What the process has written to files so far; 0 where the system does not tell."""
+    try:
+        for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "wchar":
+                return int(value)
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def _reason(manifest: Manifest, lines: list[str]) -> str:
+    """One message out of uv's last words."""
+    said = [line for line in lines if line]
+    errors = [index for index, line in enumerate(said) if line.lower().startswith("error")]
+    words = " ".join(said[errors[-1] :] if errors else said[-1:]) or "uv failed without a word"
+    low = words.lower()
+    again = f"then run `eas-processor install {manifest.name}` again"
+    if "hash" in low and ("mismatch" in low or "do not match" in low):
+        return (
+            f"{manifest.name}: a downloaded package is not the one in {manifest.lock}, so it was "
+            f"refused: {words}"
+        )
+    if "no space left" in low:
+        return f"{manifest.name}: the disk is full: {words}. Make room, {again}."
+    if any(sign in low for sign in _NETWORK_SIGNS):
+        return (
+            f"{manifest.name}: a download failed: {words}. Check the network (a proxy: HTTPS_PROXY; "
+            f"a mirror: UV_DEFAULT_INDEX), {again}."
+        )
+    return f"{manifest.name} could not be installed: {words}"

@@ -1,0 +1,141 @@
+"""From a service JSON to what a service needs: an interpreter, a model on disk, warm-up requests.
+
+The only place where configuration, registry, runtimes and store meet. `fetch` is slow and blocking
+(it downloads and installs); the service calls it in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eas_processor import runtimes, store
+from eas_processor.config import Limits, ServiceConfig
+from eas_processor.errors import ConfigError
+from eas_processor.observe.progress import Progress
+from eas_processor.pool.worker import WorkerSpec
+from eas_processor.registry import Manifest, Registry, bundled_folder
+from eas_processor.serving import warmup
+
+
+@dataclass(frozen=True)
+class Material:
+    """What `ServicePlan.fetch` brought together."""
+
+    worker: WorkerSpec
+    warmup: list[warmup.WarmupRequest]
+
+
+class ServicePlan:
+    """One service as it will be run: the JSON's values, with what they mean on this machine."""
+
+    def __init__(
+        self, config: ServiceConfig, registry: Registry, limits: Limits, progress: Progress
+    ) -> None:
+        """Raises ConfigError if the JSON names a processor that does not exist."""
+        self._config = config
+        self._limits = limits
+        self._progress = progress
+        self.name = config.name
+        self.manifest = _manifest(config, registry)
+        self.generated_token = config.token is None and config.generate_token
+        self.token = secrets.token_urlsafe(32) if self.generated_token else config.token
+        self.workers = config.metadata.instance
+        self.queue_calls_max = config.rpc.max_queue_size
+        self.request_timeout_s = config.rpc.keepalive_ms / 1000
+        self.termination_grace_s = config.termination_grace_period_s
+        self.warmup_timeout_s = limits.warm_up_timeout_s
+        self.restart_when_dead = not config.enable_crash_block
+
+    @property
+    def worker_memory_mb(self) -> float | None:
+        """`metadata.memory`, if the JSON says."""
+        return self._config.metadata.memory_mb
+
+    def fetch(self) -> Material:
+        """Install the runtime, fetch model and warm-up files. Blocking.
+
+        Raises ConfigError or StartError that says what is missing and what to do.
+        """
+        config = self._config
+        requests = [
+            request
+            for path in config.warm_up_data_path
+            for request in warmup.read(self._fetch(path, unpack=False))
+        ]
+        model = str(self._fetch(config.model_path, config.uncompress)) if config.model_path else ""
+        runtime = runtimes.install(self.manifest, self._progress)
+        return Material(self._worker(runtime, model), requests)
+
+    def _fetch(self, path: str, unpack: bool) -> Path:
+        return store.fetch(
+            path,
+            base=self._config.folder,
+            cache=runtimes.cache_folder() / "models",
+            progress=self._progress,
+            unpack=unpack,
+        )
+
+    def _worker(self, runtime: runtimes.Runtime, model: str) -> WorkerSpec:
+        config = self._config
+        environment = dict(config.processor_envs)
+        if runtime.library_path:
+            folders = [str(folder) for folder in runtime.library_path]
+            inherited = os.environ.get("LD_LIBRARY_PATH")
+            environment["LD_LIBRARY_PATH"] = os.pathsep.join(
+                [*folders, inherited] if inherited else folders
+            )
+        return WorkerSpec(
+            service=self.name,
+            python=runtime.python,
+            concurrency=config.rpc.worker_threads,
+            load_timeout_s=self._limits.model_load_timeout_s,
+            environment=environment,
+            load={
+                "entry": self.manifest.entry,
+                "paths": [str(self.manifest.folder)],
+                "packages": {"processors": str(bundled_folder())},
+                "model_dir": model,
+                "config": self._processor_config(),
+            },
+        )
+
+    def _processor_config(self) -> dict[str, Any]:
+        """The second argument of the plug-in's `initialize`; see `worker.processor`."""
+        config, manifest = self._config, self.manifest
+        return {
+            "service": self.name,
+            "model_entry": config.model_entry,
+            "model_config": config.model_config,
+            "options": config.processor_options,
+            "cores": cores(config.metadata.cpu, self.workers),
+            "concurrency": config.rpc.worker_threads,
+            "device": manifest.device,
+            "manifest": {
+                "name": manifest.name,
+                "tensorflow": manifest.tensorflow,
+                "folder": str(manifest.folder),
+            },
+        }
+
+
+def cores(asked: float | None, workers: int) -> int:
+    """CPU cores for each worker: `metadata.cpu`, but no more than there are; at least 1."""
+    there = len(os.sched_getaffinity(0))
+    share = asked if asked else there / workers
+    return max(1, min(there, int(share)))
+
+
+def _manifest(config: ServiceConfig, registry: Registry) -> Manifest:
+    if not config.processor_path:
+        return registry.get(config.processor)
+    folder = config.folder / config.processor_path
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{config.source}: processor_path: {folder} is not a folder; "
+            "it must be a local folder that holds a processor.toml"
+        )
+    return Registry([folder]).get(config.processor)

@@ -1,0 +1,63 @@
+"""The plug-in class: what a processor implements (Python 3.6-clean).
+
+A processor is named by its manifest, `entry = "module:Class"`. The worker makes one instance, calls
+`initialize` once and then `process` for each request, from up to `config["concurrency"]` threads at
+once. Raise `eas_processor.errors.ServingError` to choose the status and the words the client gets;
+any other exception is an internal error whose traceback goes to the log, not to the client.
+"""
+
+import json
+
+from eas_processor.errors import Code, ConfigError, ServingError, StartError
+from eas_processor.worker.frames import Content
+
+__all__ = ["Answer", "Code", "ConfigError", "Content", "Processor", "ServingError", "StartError"]
+
+
+class Answer(object):
+    """An answer that is not plain bytes: its body and what kind of content that is."""
+
+    __slots__ = ("body", "content")
+
+    def __init__(self, body, content=Content.BINARY):
+        self.body = body
+        self.content = content
+
+    @classmethod
+    def json(cls, value):
+        """`value` as indented JSON text."""
+        return cls((json.dumps(value, indent=4) + "\n").encode("utf-8"), Content.JSON)
+
+
+class Processor(object):
+    """Base class of all processors. `process` is the only method that must be written."""
+
+    def initialize(self, model_dir, config):
+        """Load the model. Called once, before anything else.
+
+        model_dir: absolute path of the local, unpacked model folder or file; "" if the service JSON
+            names no model.
+        config: dict with `service` (its name), `model_entry` and `model_config` (texts of the service
+            JSON, "" if absent), `options` (dict: the service JSON's `processor_options`), `cores`
+            (how many CPU cores this worker may use), `concurrency` (how many threads will call
+            `process` at once), `device` ("cpu" or "gpu") and `manifest` (dict: the processor's own).
+        Raises ConfigError for a mistake of the user, StartError when it cannot run here.
+        """
+
+    def process(self, request):
+        """Answer one request: bytes in, bytes (or text, or an `Answer`) out. Thread-safe.
+
+        An empty request never comes here unless `describe` is left as it is.
+        """
+        raise NotImplementedError
+
+    def describe(self, signature):
+        """Answer an empty request. signature: the `?signature=` of its URL, "" if it had none.
+
+        EAS hands an empty body to a custom processor, so that is the default.
+        """
+        return self.process(b"")
+
+    def versions(self):
+        """What the user will want to know of this runtime, e.g. {"tensorflow": "1.15.5"}."""
+        return {}

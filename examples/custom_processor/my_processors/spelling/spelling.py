@@ -1,0 +1,29 @@
+"""Finds the words of a list that come nearest to a given one. The list is the model."""
+
+import rapidfuzz
+
+from eas_processor.worker.processor import Answer, ConfigError, Processor
+
+WORD_CHARS_MAX = 100
+
+
+class Spelling(Processor):
+    """A processor with a model file and a requirement of its own."""
+
+    def initialize(self, model_dir, config):
+        try:
+            with open(model_dir, encoding="utf-8") as file:
+                self.words = file.read().split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError("model_path must be a UTF-8 file of words: %s" % error) from None
+
+    def process(self, request):
+        word = request.decode("utf-8", "replace").strip()[:WORD_CHARS_MAX]
+        found = rapidfuzz.process.extract(word, self.words, scorer=rapidfuzz.fuzz.ratio, limit=2)
+        return Answer.json({"nearest": [match for match, _, _ in found]})
+
+    def describe(self, signature):
+        return "send a word; you get the nearest of %d known ones\n" % len(self.words)
+
+    def versions(self):
+        return {"rapidfuzz": rapidfuzz.__version__}
