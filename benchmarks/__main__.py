@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the table of ours beside the peers, in one run."""
+"""`python -m benchmarks`: makes what is missing, measures, prints the table and the verdicts."""
 
 import argparse
 import json
@@ -88,8 +88,7 @@ def _run(options: argparse.Namespace) -> None:
     keys = _chosen(options.only, list(CONTENDERS))
     if keys[0] != "bare":
         keys.insert(0, "bare")  # its answer is the measure of the others
-    makers = {"softmax": softmax, "image": lambda: image(environments.image_model_folder())}
-    models = [makers[name]() for name in _chosen(options.only, MODELS)]
+    models = [_model(name) for name in _chosen(options.only, MODELS)]
     python = environments.processor_python(options.processor)
     peers = environments.peer_python()
     results = Results()
@@ -105,6 +104,10 @@ def _run(options: argparse.Namespace) -> None:
     print(report.text(models, results))
     if options.json is not None:
         _write(options.json, options, models, results)
+
+
+def _model(name: str) -> Model:
+    return softmax() if name == "softmax" else image(environments.image_model_folder())
 
 
 def _heading(options: argparse.Namespace, took_s: float) -> str:

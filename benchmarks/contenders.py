@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import messages, wrk
 from benchmarks.failure import BenchmarkError
-from benchmarks.models import INPUT, OUTPUT, SIGNATURE, Model
+from benchmarks.models import OUTPUT, SIGNATURE, Model
 from benchmarks.processes import POLL_S, Program, free_port
 from benchmarks.results import NO_CONNECTIONS, Sample
 
@@ -84,7 +85,7 @@ class Contender(Protocol):
 class Bare:
     """TensorFlow's callable in a loop, in one or more processes that run at the same time."""
 
-    loads = (NO_CONNECTIONS,)
+    loads: tuple[int, ...] = (NO_CONNECTIONS,)
 
     def __init__(self, setting: Setting, processes: int, threads: int, name: str) -> None:
         self._title = name
@@ -130,7 +131,7 @@ class Bare:
 class Server:
     """Something that answers HTTP on a port of its own."""
 
-    loads = CONNECTIONS
+    loads: tuple[int, ...] = CONNECTIONS
 
     def __init__(self, setting: Setting, name: str, answers: bool = True) -> None:
         self.port = free_port()
@@ -198,7 +199,7 @@ class Server:
             connection.close()
 
 
-def _compare(name: str, got: np.ndarray, expected: np.ndarray) -> None:
+def _compare(name: str, got: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     if got.shape != expected.shape or not np.allclose(
         got, expected, rtol=RELATIVE_TOLERANCE, atol=0
     ):
@@ -224,13 +225,13 @@ def _fastapi(setting: Setting, workers: int) -> Server:
     server = Server(setting, f"fastapi-{workers}")
     command = [str(setting.peer_python), "-m", "uvicorn", "fastapi_server:app"]
     command += ["--host", "127.0.0.1", "--port", str(server.port), "--workers", str(workers)]
-    command += ["--app-dir", str(PEERS), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    command += ["--app-dir", str(PEERS), "--loop", "uvloop", "--http", "httptools"]
     environment = {
         "MODEL": str(setting.model.folder),
         "SIGNATURE": SIGNATURE,
         "MESSAGES": str(messages.DESCRIPTORS),
     }
-    return server.start([*command, "--log-level", "warning"], environment)
+    return server.start([*command, "--no-access-log", "--log-level", "warning"], environment)
 
 
 def _echo(setting: Setting) -> Server:

@@ -1,4 +1,4 @@
-"""What must be on the disk before a run: the processor's runtime, the peers' environment, a model."""
+"""What must be on the disk first: the processor's runtime, the peers' environment, a model."""
 
 import fcntl
 import hashlib

@@ -14,7 +14,8 @@ DT_FLOAT = 1
 def _classes() -> dict[str, Any]:
     files = descriptor_pb2.FileDescriptorSet()
     files.ParseFromString(DESCRIPTORS.read_bytes())
-    return message_factory.GetMessages(files.file)
+    classes: dict[str, Any] = message_factory.GetMessages(files.file)
+    return classes
 
 
 def _put(array: Any, values: NDArray[np.float32]) -> None:

@@ -15,7 +15,7 @@ from benchmarks.failure import BenchmarkError
 END_S_MAX = 10.0
 LOG_LINES_SHOWN = 15
 POLL_S = 0.05
-SETTLE_S_MAX = 15.0
+SETTLE_S_MAX = 30.0
 SETTLE_WINDOW_S = 0.2
 IDLE_CORES_MAX = 0.05  # a server that uses less over the window has nothing left to do
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -30,16 +30,24 @@ def free_port() -> int:
 
 
 def _process_table() -> dict[int, tuple[int, int, float]]:
-    """pid → parent, start time, CPU seconds used."""
+    """pid → parent, start time, CPU seconds used; without those that are dead but not buried."""
     table = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):  # it ended meanwhile
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] == "Z":
+                continue
             used_s = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
             table[int(entry.name)] = (int(fields[1]), int(fields[19]), used_s)
     return table
+
+
+def _still_there(processes: Mapping[int, tuple[int, float]]) -> list[int]:
+    """Those of `processes` that live, told from others with their number by the start time."""
+    table = _process_table()
+    return [pid for pid, row in processes.items() if pid in table and table[pid][1] == row[0]]
 
 
 class Program:
@@ -133,11 +141,12 @@ class Program:
             self._popen.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(END_S_MAX)
-        table = _process_table()
-        for pid, (started, _) in left.items():
-            if pid in table and table[pid][1] == started:  # not another one with its number
+        until = time.monotonic() + END_S_MAX
+        while (alive := _still_there(left)) and time.monotonic() < until:
+            for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_S)
         self._popen.wait(END_S_MAX)
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:

@@ -155,8 +155,8 @@ def _figure_line(figure: Figure, results: Results) -> str:
     end = verdict(figure, values)
     if not values:
         return f"  {figure.words}: {end}"
-    spread = f"{statistics.median(values):.1f} {figure.unit} ({min(values):.1f} … {max(values):.1f})"
-    line = f"  {figure.words}: {spread}"
+    middle = f"{statistics.median(values):.1f} {figure.unit}"
+    line = f"  {figure.words}: {middle} ({min(values):.1f} … {max(values):.1f})"
     if figure.goal is not None:
         side = "at most" if figure.at_most else "at least"
         line += f"; goal {side} {figure.goal:g} {figure.unit}: {end}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from benchmarks.contenders import CONTENDERS, Contender, Setting
-from benchmarks.results import Results
+from benchmarks.results import NO_CONNECTIONS, Results
 
 WARM_UP_CONNECTIONS = 16
 WARM_UP_S = 1
@@ -44,15 +44,13 @@ def _start(setting: Setting, keys: Sequence[str]) -> dict[str, Contender]:
         for program in contender.programs:
             program.settle()  # a second worker may still be loading behind the first
         contender.check()
-        if contender.loads != (0,):
+        if NO_CONNECTIONS not in contender.loads:
             contender.measure(WARM_UP_CONNECTIONS, WARM_UP_S)
     return contenders
 
 
-def _round(
-    model: str, contenders: dict[str, Contender], seconds: int, results: Results
-) -> None:
-    """Each load in turn and, under each, each contender: those compared run side by side in time."""
+def _round(model: str, contenders: dict[str, Contender], seconds: int, results: Results) -> None:
+    """Each load in turn and, under each, everybody: those compared run close in time."""
     loads = sorted({load for contender in contenders.values() for load in contender.loads})
     for load in loads:
         for key, contender in contenders.items():

@@ -1,10 +1,10 @@
-"""TensorFlow alone: the prepared callable in a loop. Python 3.6-clean, runs in a processor's runtime.
+"""TensorFlow alone: the prepared callable in a loop. Python 3.6-clean, for any runtime.
 
     python bare_tensorflow.py MODEL SIGNATURE INPUT.npy OUTPUT.npy THREADS
 
-Loads the model with THREADS intra-op threads (0 = TensorFlow's own choice), writes what it answers to
-the input, says so, then obeys lines on stdin: {"start": MONOTONIC_S, "seconds": S} runs the callable
-from that moment for so long and prints what it did. Ends with its stdin.
+Loads the model with THREADS intra-op threads (0 = TensorFlow's own choice), writes what it answers
+to the input, says so, then obeys lines on stdin: {"start": MONOTONIC_S, "seconds": S} runs the
+callable from that moment for so long and prints what it did. Ends with its stdin.
 """
 
 import json

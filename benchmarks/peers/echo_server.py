@@ -1,6 +1,6 @@
 """The floor of any HTTP host here: uvloop and httptools, reads a body, answers so many bytes.
 
-    python echo_server.py PORT ANSWER_BYTES
+python echo_server.py PORT ANSWER_BYTES
 """
 
 import asyncio

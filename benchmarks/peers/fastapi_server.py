@@ -1,7 +1,7 @@
 """The straightforward server: FastAPI in front of `tf.saved_model.load`, as a user would write it.
 
-Started by uvicorn (uvloop, httptools, no access log). Environment: MODEL is the SavedModel's folder,
-SIGNATURE what to call, MESSAGES the compiled predict.proto.
+Started by uvicorn (uvloop, httptools, no access log). Environment: MODEL is the SavedModel's
+folder, SIGNATURE what to call, MESSAGES the compiled predict.proto.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Write a SavedModel of MobileNetV2's shape with random weights; runs in tensorflow_cpu_2.21.
+"""Write a SavedModel of MobileNetV2's shape with random weights; for the peers' environment.
 
-    python image_model.py FOLDER
+python image_model.py FOLDER
 """
 
 import sys

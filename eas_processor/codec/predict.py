@@ -45,12 +45,12 @@ def _messages() -> tuple[Any, Any, Any]:
     files = descriptor_pb2.FileDescriptorSet.FromString((folder / "predict.desc").read_bytes())
     pool = descriptor_pool.DescriptorPool()
     for file in files.file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     request, response = (
-        message_factory.GetMessageClass(pool.FindMessageTypeByName(name))  # type: ignore[no-untyped-call]
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
         for name in ("PredictRequest", "PredictResponse")
     )
-    return request, response, pool.FindEnumTypeByName("ArrayDataType")  # type: ignore[no-untyped-call]
+    return request, response, pool.FindEnumTypeByName("ArrayDataType")
 
 
 PredictRequest, PredictResponse, _DATA_TYPES = _messages()

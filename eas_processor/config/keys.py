@@ -1,4 +1,4 @@
-"""Every key of a service JSON that is known: its kind, default, range, and whether it has an effect.
+"""Every known key of a service JSON: its kind, default, range, and whether it has an effect.
 
 One table, read by the reader (`settings`), by the builder (`service`) and by the test that holds
 `docs/service-json.md` to it. A path is written with dots; in a file each dot may also be a level.

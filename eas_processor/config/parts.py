@@ -1,4 +1,4 @@
-"""The keys of a service JSON that need more than a type: names, tokens, lists, whole deployments."""
+"""The keys that need more than a type: names, tokens, lists, and whole ways to deploy."""
 
 import re
 
@@ -32,7 +32,7 @@ def refuse_other_deployments(settings: Settings) -> None:
                    if settings.has(k))  # fmt: skip
         settings.wrong(
             key,
-            f"custom {custom or 'C++, Java and allspark'} processors of the cloud can not run here; "
+            f"custom {custom or 'C++, Java, allspark'} processors of the cloud can not run here; "
             "this runtime takes a Python class in a processor folder (a processor.toml with an "
             f'import string), named by "processor": "<name>"; or {_HOW_TO_RUN}',
         )

@@ -1,4 +1,4 @@
-"""From what a file holds to what a key wants: one pure function, whose complaints say what to write.
+"""From what a file holds to what a key wants, in one pure function that says what to write.
 
 Texts of numbers and of booleans are taken for what they mean, as the cloud service does.
 """

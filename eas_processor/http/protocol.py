@@ -20,6 +20,7 @@ from eas_processor.http.messages import TEXT, Request, render
 RECV_BYTES = 256 * 1024  # the most that one data_received brings
 LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connection is cut
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
+OFFER_HEADERS = (b"upgrade", b"connection", b"http2-settings")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END_CLOSE = b"\r\nConnection: close\r\n\r\n"
 HEAD_END_KEEP = b"\r\nConnection: keep-alive\r\n\r\n"
@@ -97,21 +98,32 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(refusal)
 
     def _feed(self, data: bytes) -> None:
-        while data:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as upgrade:
-                # An offer (curl --http2, Java): declined by going on in HTTP/1.1.
-                data = data[upgrade.args[0] :]
-                self._parser = httptools.HttpRequestParser(self)
-                if self._closing:
-                    return
-                continue
-            break
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._feed(self._decline_upgrade() + data[upgrade.args[0] :])
+            return
         if self._request is not None and not self._head_done:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.header_bytes_max + RECV_BYTES:
                 raise Refusal(431, "request header too large")
+
+    def _decline_upgrade(self) -> bytes:
+        """An offer to upgrade (curl --http2, Java) is met by going on in HTTP/1.1.
+
+        The parser has taken the offer for accepted and the body for another protocol's, so the head
+        is given to a new one, without the offer.
+        """
+        request = self._request
+        assert request is not None
+        if request.method == b"CONNECT":
+            raise Refusal(405, "this is no proxy")
+        self._waiting.pop()
+        self._request = None
+        self._parser = httptools.HttpRequestParser(self)
+        lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
+        lines += [b"%b: %b" % header for header in request.headers if header[0] not in OFFER_HEADERS]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def eof_received(self) -> bool:
         """The client will send no more. It may still read the answers to what it sent."""
@@ -172,8 +184,10 @@ class HttpProtocol(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         request = self._request
         assert request is not None
-        self._head_done = True
         request.method = self._parser.get_method()
+        if self._parser.should_upgrade():
+            return
+        self._head_done = True
         request.keep_alive = self._parser.should_keep_alive()
         if request.keep_alive and self._parser.get_http_version() == "1.0":
             request.head_end = HEAD_END_KEEP
@@ -190,6 +204,8 @@ class HttpProtocol(asyncio.Protocol):
     def on_message_complete(self) -> None:
         request = self._request
         assert request is not None
+        if not self._head_done:
+            return  # an offer to upgrade, declined in _feed
         body = self._body
         request.body = body[0] if len(body) == 1 else b"".join(body)
         self._request = None
@@ -292,6 +308,10 @@ class HttpProtocol(asyncio.Protocol):
                 self._refuse(Refusal(408, "the request took too long to arrive"))
         elif not self._waiting and now_s > self._quiet_since_s + limits.keep_alive_idle_s:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection, whatever it is doing."""
+        self._transport.abort()
 
     def drain(self) -> None:
         """Finish what has begun, then close."""

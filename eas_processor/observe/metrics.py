@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -54,13 +54,13 @@ class Histogram:
 class Metrics:
     """What one host counts. `gauges` are asked for at each scrape: (name, help, rows)."""
 
-    def __init__(self, gauges: list[Gauge]) -> None:
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
         self._gauges = gauges
         self._requests: dict[tuple[str, int], int] = {}
         self._request_s: dict[str, Histogram] = {}
         self._run_s: dict[str, Histogram] = {}
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)  # type: ignore[arg-type]
+        self._registry.register(self)
 
     def observe(self, service: str, status: int, started_s: float, run_us: int) -> None:
         """Count one answered request. service: "" if it named none that is known."""
@@ -76,7 +76,8 @@ class Metrics:
 
     def render(self) -> bytes:
         """The page a scraper reads."""
-        return render_openmetrics(self._registry)
+        page: bytes = render_openmetrics(self._registry)
+        return page
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client."""
@@ -104,5 +105,5 @@ class Metrics:
 def _histogram(name: str, words: str, parts: dict[str, Histogram]) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, words, labels=("service",))
     for service, part in sorted(parts.items()):
-        family.add_metric((service,), part.cumulative(), part.total_s)  # type: ignore[arg-type]
+        family.add_metric((service,), part.cumulative(), part.total_s)
     return family

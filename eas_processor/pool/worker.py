@@ -186,10 +186,10 @@ class Worker:
             await self._exited.wait()
             raise StartError(f"the worker {self.exit_reason}") from None
         if frame.kind == Kind.FAILED:
-            message = frame.payload.decode()
+            reason = frame.payload.decode()
             if frame.code == Code.INVALID_ARGUMENT:
-                raise ConfigError(message)
-            raise StartError(message, Code(frame.code))
+                raise ConfigError(reason)
+            raise StartError(reason)
         if frame.kind != kind:
             raise StartError(f"the worker said {frame.kind} where {kind.name} was due")
         message: dict[str, Any] = json.loads(frame.payload)

@@ -22,10 +22,10 @@ try:
     import tensorflow
     found["tensorflow"] = tensorflow.__version__
     if tensorflow.__version__.startswith("1."):
-        import tensorflow.contrib
+        dir(tensorflow.contrib)  # really loads it
 except Exception as error:
-    lines = [line for line in str(error).splitlines() if "Error" in line] or [str(error)]
-    found["import_error"] = type(error).__name__ + ": " + lines[-1].strip()
+    lines = [line.strip() for line in str(error).splitlines() if "Error: " in line]
+    found["import_error"] = lines[-1] if lines else type(error).__name__ + ": " + str(error)
 if found["tensorflow"] is None:
     for entry in sys.path:
         for path in glob.glob(os.path.join(entry, "tensorflow*-*.dist-info")):
@@ -40,13 +40,13 @@ def check(manifest: Manifest, folder: RuntimeFolder, lock: int) -> dict[str, obj
     """Facts of the runtime. Raises StartError if it does not import what the manifest names."""
     if manifest.tensorflow is None:
         return {}
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = dict(os.environ)
     entries = [*map(str, folder.library_path()), environment.get("LD_LIBRARY_PATH", "")]
     environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, entries))
     environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
     try:
         ran = subprocess.run(
-            [str(folder.python), "-W", "ignore", "-c", _LOOK],
+            [str(folder.python), "-I", "-W", "ignore", "-c", _LOOK],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             cwd=folder.path,

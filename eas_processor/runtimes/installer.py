@@ -96,6 +96,8 @@ def _build(
         raise StartError(f"{manifest.name} could not be installed: {error}.") from error
     runtime = folder.runtime()
     assert runtime is not None
+    problem = facts.get("import_error")
+    progress.note(f"installed, but not usable before CUDA is: {problem}" if problem else "installed")
     return runtime
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 
 from eas_processor.errors import StartError
-from eas_processor.observe.progress import Progress
+from eas_processor.observe.progress import MEGABYTE, Progress
 from eas_processor.registry import Manifest
 from eas_processor.runtimes.folder import RuntimeFolder
 
@@ -43,7 +43,7 @@ def install_requirements(
     reader = threading.Thread(target=_read, args=(process, lines, progress), daemon=True)
     reader.start()
     try:
-        _watch(process, progress)
+        written = _watch(process, progress)
         reader.join(timeout=LOOK_EVERY_S * 8)
     finally:
         if process.poll() is None:
@@ -51,6 +51,9 @@ def install_requirements(
             process.wait()
     if process.returncode:
         raise StartError(_reason(manifest, list(lines)))
+    if manifest.installed_mb:
+        progress.advance(max(0, manifest.installed_mb * MEGABYTE - written))
+
 
 
 def _command(manifest: Manifest, folder: RuntimeFolder) -> list[str]:
@@ -74,14 +77,14 @@ def _read(process: "subprocess.Popen[str]", lines: deque[str], progress: Progres
             progress.note(words)
 
 
-def _watch(process: "subprocess.Popen[str]", progress: Progress) -> None:
-    """Wait for the end of uv, telling progress how many bytes it has unpacked so far."""
+def _watch(process: "subprocess.Popen[str]", progress: Progress) -> int:
+    """Wait for the end of uv, telling progress how many bytes it has unpacked; that many it were."""
     give_up_at = time.monotonic() + INSTALL_S_MAX
     written = 0
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(LOOK_EVERY_S)
-            return
+            return written
         now_written = _bytes_written(process.pid)
         progress.advance(max(0, now_written - written))
         written = max(written, now_written)

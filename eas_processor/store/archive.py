@@ -180,6 +180,7 @@ def _untar(path: Path, kind: Format, target: Target) -> None:
                 raise tarfile.ReadError("a bad header in the middle")
         # Reading to the end makes the decompressor check its sums.
         while file.read(CHUNK_BYTES):
+            metered.seek(file.tell())
             target.tick()
 
 

@@ -38,6 +38,16 @@ def main(fd):
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=fd)
     _die_with_host()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _serve(sock)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the host is gone: so is the reason to be here
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # TensorFlow's threads may still run; nobody waits for them any more
+
+
+def _serve(sock):
     hello = {
         "protocol": frames.PROTOCOL_VERSION,
         "pid": os.getpid(),
@@ -50,9 +60,6 @@ def main(fd):
         processor = _load(sock, load)
         if processor is not None:
             Loop(sock, decoder, processor, load["config"]["concurrency"]).run()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # TensorFlow's threads may still run; nobody waits for them any more
 
 
 def _die_with_host():
@@ -166,8 +173,11 @@ class Loop(object):
     def _run_long(self):
         while True:
             answer = self._answer(self._long.get())
-            with self._send_lock:
-                self._sock.sendall(answer)
+            try:
+                with self._send_lock:
+                    self._sock.sendall(answer)
+            except OSError:
+                return  # the reader sees the end, too, and ends the process
 
     def _answer(self, frame):
         """Run one call; its answer as an encoded frame. Never raises."""

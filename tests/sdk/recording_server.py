@@ -1,4 +1,7 @@
-"""A loopback HTTP server that records what clients send and answers what the test tells it to."""
+"""A loopback HTTP server that records what clients send and answers what the test tells it to.
+
+An answer with the status SILENT never comes: the connection stays open until the block ends.
+"""
 
 import contextlib
 import struct
@@ -6,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SILENT = 0
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Recording:
 def recording(*answers: tuple[int, bytes]) -> Iterator[Recording]:
     """Serve `answers` (status, body) in order until the block ends."""
     told = Recording(list(answers))
+    over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -44,6 +50,10 @@ def recording(*answers: tuple[int, bytes]) -> Iterator[Recording]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             told.seen.append(Seen("POST", self.path, dict(self.headers.items()), body))
             status, answer = told.next_answer()
+            if status == SILENT:
+                over.wait(self.timeout)
+                self.close_connection = True
+                return
             self.send_response(status)
             if status in (301, 307):
                 self.send_header("Location", self.path + "/")
@@ -63,6 +73,7 @@ def recording(*answers: tuple[int, bytes]) -> Iterator[Recording]:
     try:
         yield told
     finally:
+        over.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

@@ -22,6 +22,8 @@ LOCK = HERE / "requirements.lock"
 CLIENTS = HERE / "clients"
 INSTALL_S_MAX = 300
 RUN_S_MAX = 60
+# Asked once, here: sysconfig, which it asks in turn, bears no first call from two threads at once.
+UV = uv.find_uv_bin()
 
 
 class Sdk:
@@ -84,7 +86,7 @@ def _key(lock: Path) -> str:
 
 def _uv(*args: str) -> None:
     done = subprocess.run(
-        [uv.find_uv_bin(), *args],
+        [UV, *args],
         capture_output=True,
         text=True,
         timeout=INSTALL_S_MAX,

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 import pytest
-from recording_server import Recording, Seen, floats, predict_response, recording
+from recording_server import SILENT, Recording, Seen, floats, predict_response, recording
 from sdk_environment import Sdk
 
 SCORES = (200, predict_response("scores", 1, [1, 2], floats(0.25, 0.75)))
@@ -90,6 +90,32 @@ def test_an_https_endpoint_can_not_be_reached(sdk: Sdk) -> None:
     assert server.seen == []
 
 
+def test_given_the_whole_url_the_sdk_speaks_https(sdk: Sdk) -> None:
+    with recording(SCORES) as server:
+        https = server.endpoint.replace("http://", "https://")
+        told = outcome(sdk, "auth.py", https, "s3cret", "svc", "--raw")
+    assert told["code"] == 500
+    assert "SSL" in told["body"]  # it spoke TLS to a server that does not
+
+
+def test_a_request_made_without_a_signature_name_takes_no_feeds(sdk: Sdk) -> None:
+    done = sdk.run("feed.py", "http://127.0.0.1", "", "svc", FEED.replace('"s"', "null"))
+    assert done.returncode == 1
+    assert "TypeError" in done.stderr
+
+
+def test_feeding_a_name_twice_appends_to_its_shape_and_values(sdk: Sdk) -> None:
+    def x(shape: list[int], values: list[int]) -> list[Any]:
+        return ["x", {"dtype": "DT_FLOAT", "shape": shape, "values": values}]
+
+    twice = {"signature": "s", "feeds": [x([1], [2]), x([1], [3])]}
+    once = {"signature": "s", "feeds": [x([1, 1], [2, 3])]}
+    with recording(SCORES) as server:
+        feed(sdk, server, told=json.dumps(twice))
+        feed(sdk, server, told=json.dumps(once))
+    assert server.seen[0].body == server.seen[1].body
+
+
 def test_a_request_without_feeds_is_an_empty_body_and_json_is_no_answer_to_it(sdk: Sdk) -> None:
     with recording((200, b'{"inputs": [], "outputs": [], "signature_name": "s"}')) as server:
         told = feed(sdk, server, told='{"signature": "s"}')
@@ -109,6 +135,13 @@ def test_a_success_after_500_is_a_success(sdk: Sdk) -> None:
     with recording((500, b"words"), SCORES) as server:
         told = outcome(sdk, "retries.py", server.endpoint, "")
     assert (told["code"], told["statuses"]) == (200, [500, 200])
+
+
+def test_the_timeout_bounds_each_attempt_not_the_call(sdk: Sdk) -> None:
+    with recording((SILENT, b"")) as server:
+        told = outcome(sdk, "retries.py", server.endpoint, "", "--timeout-ms", 200)
+    assert (told["code"], told["statuses"]) == (500, [None] * 5)
+    assert told["seconds"] >= 5 * 0.2
 
 
 @pytest.mark.parametrize("status", [201, 204])

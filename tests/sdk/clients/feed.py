@@ -3,8 +3,8 @@
     feed.py ENDPOINT TOKEN SERVICE '{"signature": "serving_default",
         "feeds": {"x": {"dtype": "DT_INT64", "shape": [2], "values": [1, 2]}}, "fetches": ["y"]}'
 
-A string is sent as UTF-8; {"b64": "…"} stands for other bytes. Prints {"code", "outputs"} or
-{"code", "body", "exception"}.
+`feeds` may also be a list of [name, feed], to feed one name twice. A string is sent as UTF-8;
+{"b64": "…"} stands for other bytes. Prints {"code", "outputs"} or {"code", "body", "exception"}.
 """
 
 import base64
@@ -26,7 +26,8 @@ def element(value):
 def build(told):
     """The SDK's request for the parsed JSON."""
     request = TFRequest(told.get("signature", ""))
-    for name, feed in told.get("feeds", {}).items():
+    feeds = told.get("feeds", [])
+    for name, feed in feeds.items() if isinstance(feeds, dict) else feeds:
         values = [element(value) for value in feed["values"]]
         request.add_feed(name, feed["shape"], ArrayDataType.Value(feed["dtype"]), values)
     for name in told.get("fetches", []):

@@ -1,4 +1,4 @@
-"""Finds the words of a list that come nearest to a given one. The list is the model."""
+"""Finds the word of a list that comes nearest to a given one. The list is the model."""
 
 import rapidfuzz
 
@@ -16,11 +16,14 @@ class Spelling(Processor):
                 self.words = file.read().split()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError("model_path must be a UTF-8 file of words: %s" % error) from None
+        if not self.words:
+            raise ConfigError("model_path: %s holds no words" % model_dir)
 
     def process(self, request):
         word = request.decode("utf-8", "replace").strip()[:WORD_CHARS_MAX]
-        found = rapidfuzz.process.extract(word, self.words, scorer=rapidfuzz.fuzz.ratio, limit=2)
-        return Answer.json({"nearest": [match for match, _, _ in found]})
+        ratio = rapidfuzz.fuzz.ratio
+        nearest, likeness, _ = rapidfuzz.process.extractOne(word, self.words, scorer=ratio)
+        return Answer.json({"nearest": nearest, "likeness": round(likeness)})
 
     def describe(self, signature):
         return "send a word; you get the nearest of %d known ones\n" % len(self.words)
