@@ -148,18 +148,21 @@ def _new_bar(stream: IO[str], unit: str, known: bool) -> "rich.progress.Progress
         TextColumn,
         TimeElapsedColumn,
     )
+    from rich.table import Column
 
     console = Console(file=stream, no_color="NO_COLOR" in os.environ)
+    note = Column(no_wrap=True, overflow="ellipsis", ratio=1)  # the rest of the line, cut if long
     counts = [DownloadColumn() if unit == "B" else MofNCompleteColumn()] if known else []
     return Progress(
         SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=30),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=20),
         *counts,
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.fields[note]}", markup=False, table_column=note),
         console=console,
         refresh_per_second=BAR_REFRESH_PER_S,
+        expand=True,
     )
 
 

@@ -97,7 +97,9 @@ def _build(
     runtime = folder.runtime()
     assert runtime is not None
     problem = facts.get("import_error")
-    progress.note(f"installed, but not usable before CUDA is: {problem}" if problem else "installed")
+    progress.note(
+        f"installed, but not usable before CUDA is: {problem}" if problem else "installed"
+    )
     return runtime
 
 
@@ -114,9 +116,7 @@ def _make_venv(interpreter: Interpreter, folder: RuntimeFolder, lock: int) -> No
             check=True,
         )
     except subprocess.TimeoutExpired:
-        raise StartError(
-            f"{interpreter.path} did not make a venv in {VENV_S_MAX:.0f} s."
-        ) from None
+        raise StartError(f"{interpreter.path} did not make a venv in {VENV_S_MAX:.0f} s.") from None
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise StartError(f"{interpreter.path} can not make a venv: {' '.join(last)}") from None

@@ -55,13 +55,17 @@ def install_requirements(
         progress.advance(max(0, manifest.installed_mb * MEGABYTE - written))
 
 
-
 def _command(manifest: Manifest, folder: RuntimeFolder) -> list[str]:
     from uv import find_uv_bin
 
     assert manifest.lock is not None
     command = [find_uv_bin(), "pip", "install", "--python", str(folder.python), "--require-hashes"]
-    command += ["--no-progress", "--no-python-downloads", "-r", str(manifest.folder / manifest.lock)]
+    command += [
+        "--no-progress",
+        "--no-python-downloads",
+        "-r",
+        str(manifest.folder / manifest.lock),
+    ]
     build_lock = manifest.folder / BUILD_LOCK
     if build_lock.is_file():
         command += ["--build-constraints", str(build_lock)]

@@ -42,7 +42,7 @@ def _split(url: str) -> tuple[str, str, str]:
     # `oss://bucket.oss-cn-….aliyuncs.com/path` names the bucket with its endpoint.
     bucket = parts.netloc.partition(".oss-")[0]
     names = [name for name in parts.path.split("/") if name not in ("", ".")]
-    if not bucket or ".." in names or "\0" in url:
+    if not bucket or ".." in names:
         raise ConfigError(f"{url}: not a bucket path; write {parts.scheme}://bucket/path")
     return parts.scheme.lower(), bucket, "/".join(names)
 

@@ -1,7 +1,7 @@
 """Downloading over http(s) into the cache: resumed, checked, revalidated, and usable offline.
 
-A URL has one folder in the cache: its content under a name that holds a hash, and `meta.json`
-with what the server told about it. Only a complete file is ever named there.
+A URL has one folder in the cache: `<hash>/<name>` for each content, and `meta.json` with what the
+server told about the newest. Only a complete file is ever named there.
 """
 
 import base64
@@ -198,17 +198,19 @@ class _Download:
         self._check_md5(answer)
         digest = self.hash.hexdigest()
         meta = _Meta(
-            file=f"{digest[:16]}-{_file_name(answer, self.url)}",
+            file=f"{digest[:16]}/{_file_name(answer, self.url)}",
             size=self.received,
             sha256=digest,
             etag=answer.header("ETag"),
             last_modified=answer.header("Last-Modified"),
         )
-        cache.settle(self.partial, self.folder / meta.file)
+        final = self.folder / meta.file
+        final.parent.mkdir(exist_ok=True)
+        cache.settle(self.partial, final)
         note = self.folder / "meta.json.partial"
         note.write_bytes(msgspec.json.encode(meta))
         cache.settle(note, self.folder / "meta.json")
-        _prune(self.folder, meta.file)
+        _prune(self.folder, final.parent.name)
         return self._as_kept(meta)
 
     # Object stores send it; of a resumed transfer it would have to be read from the disk again.

@@ -6,6 +6,7 @@ first. The same content is fetched once, however many processes ask for it at on
 
 import contextlib
 import os
+import re
 import urllib.parse
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from eas_processor.store import cache as slots
 from eas_processor.store.settings import FetchSettings
 
 _SHOWN_NEIGHBOURS_MAX = 10
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEFAULTS = FetchSettings()
 
 
@@ -32,12 +34,13 @@ def fetch(
     `base` is the folder that relative paths start from; `cache` is where downloads and unpacked
     archives live. Blocks; ConfigError and StartError say in words what went wrong.
     """
-    scheme = model_path.partition("://")[0].lower() if "://" in model_path else ""
+    model_path = model_path.strip()
+    scheme = _scheme(model_path)
     root = Path(os.path.abspath(cache))
     if scheme in ("http", "https"):
         from eas_processor.store.download import download
 
-        found = download(model_path.strip(), root, settings, progress)
+        found = download(model_path, root, settings, progress)
         return _opened(found.path, found.sha256, root, settings, progress)
     if scheme in ("oss", "s3"):
         from eas_processor.store import bucket
@@ -53,14 +56,26 @@ def fetch(
     return _opened(local, _version(local), root, settings, progress)
 
 
+def _scheme(text: str) -> str:
+    if _CONTROL.search(text) or not text:
+        raise ConfigError(f"{text!r}: not a path")
+    if "://" not in text:
+        return ""
+    try:
+        parts = urllib.parse.urlsplit(text)
+        if parts.scheme in ("http", "https") and not (parts.hostname and parts.port != 0):
+            raise ValueError("it names no host")
+    except ValueError as error:
+        raise ConfigError(f"{text.partition('?')[0]}: not a URL: {error}") from error
+    return parts.scheme.lower() or "an empty scheme"
+
+
 def _local(text: str, base: Path, scheme: str) -> Path:
     if scheme:
         parts = urllib.parse.urlsplit(text)
         if parts.netloc not in ("", "localhost"):
             raise ConfigError(f"{text}: {parts.netloc!r} is read as a host; write file:///path")
         text = urllib.parse.unquote(parts.path)
-    if "\0" in text or not text.strip():
-        raise ConfigError(f"{text!r}: not a path")
     path = Path(os.path.abspath(base / os.path.expanduser(text)))
     try:
         found = path.exists()

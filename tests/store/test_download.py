@@ -32,8 +32,11 @@ def test_an_archive_is_downloaded_and_unpacked(
     server.publish("/m/model.tar.gz", MODEL, etag='"1"')
     folder = get(server.url + "/m/model.tar.gz")
     assert names_below(folder) == {"1/saved_model.pb": b"graph"}
-    assert progress.titles == ["check model.tar.gz", "download model.tar.gz",
-                               f"unpack {hashlib.sha256(MODEL).hexdigest()[:16]}-model.tar.gz"]  # fmt: skip
+    assert progress.titles == [
+        "check model.tar.gz",
+        "download model.tar.gz",
+        "unpack model.tar.gz",
+    ]
     assert progress.totals == [None, len(MODEL), None]
     assert not progress.open
 
@@ -41,7 +44,7 @@ def test_an_archive_is_downloaded_and_unpacked(
 def test_a_plain_file_keeps_its_name_and_is_handed_over(server: ModelServer, get: Fetcher) -> None:
     server.publish("/frozen%20one.pb", BIG)
     path = get(server.url + "/frozen one.pb?Signature=x")
-    assert path.name.endswith("-frozen_one.pb")
+    assert path.name == "frozen_one.pb"
     assert path.read_bytes() == BIG
 
 
@@ -49,7 +52,7 @@ def test_the_name_may_come_from_the_servers_header(server: ModelServer, get: Fet
     server.replies["/get"] = lambda handler: handler.answer(
         200, b"x y", Content_Disposition='attachment; filename="../../warm.txt"'
     )
-    assert get(server.url + "/get?id=3").name.endswith("-warm.txt")
+    assert get(server.url + "/get?id=3").name == "warm.txt"
 
 
 def test_archives_are_handed_over_whole_when_asked(server: ModelServer, get: Fetcher) -> None:
@@ -231,7 +234,7 @@ def test_a_server_that_falls_silent_is_not_waited_for(server: ModelServer, get: 
 
     server.replies["/m.pb"] = reply
     try:
-        with pytest.raises(StartError, match="the connection broke .it fell silent"):
+        with pytest.raises(StartError, match=r"the connection broke \(it fell silent\)"):
             get(server.url + "/m.pb", replace(QUICK, read_timeout_s=0.2, attempts_max=2))
     finally:
         released.set()
@@ -253,7 +256,7 @@ def test_a_server_that_drips_for_ever_is_stopped_by_the_clock(
 
     server.replies["/m.pb"] = reply
     try:
-        with pytest.raises(StartError, match="not done in 0.5 s"):
+        with pytest.raises(StartError, match=r"not done in 0\.5 s"):
             get(server.url + "/m.pb", replace(QUICK, download_timeout_s=0.5))
     finally:
         stop.set()
@@ -284,7 +287,7 @@ def test_redirects_are_followed_and_loops_are_not(server: ModelServer, get: Fetc
     server.replies["/file"] = lambda handler: handler.answer(302, b"", Location="file:///etc/hosts")
     path = get(server.url + "/a")
     assert path.read_bytes() == b"x"
-    assert path.name.endswith("-real.pb")
+    assert path.name == "real.pb"
     for name in ("/loop", "/file"):
         with pytest.raises(ConfigError, match="redirect can not be followed"):
             get(server.url + name)
@@ -324,7 +327,7 @@ def test_a_copy_that_was_tampered_with_is_downloaded_again(
     path = get(server.url + "/m.pb")
     path.write_bytes(b"half")
     assert get(server.url + "/m.pb").read_bytes() == b"whole"
-    (path.parent / "meta.json").write_bytes(b"{")
+    (path.parent.parent / "meta.json").write_bytes(b"{")
     assert get(server.url + "/m.pb").read_bytes() == b"whole"
 
 
@@ -391,7 +394,9 @@ def test_an_error_page_in_place_of_an_archive_is_named(server: ModelServer, get:
         get(server.url + "/m.tar.gz")
 
 
-@pytest.mark.parametrize("url", ["http://", "http://[::1/m", "http://host:port/m", "http://a\nb/m"])
+@pytest.mark.parametrize(
+    "url", ["http://", "http://[::1/m", "http://host:port/m", "http://a\nb/m", "http:///m"]
+)
 def test_a_url_that_is_none_is_a_mistake_of_the_user(get: Fetcher, url: str) -> None:
     with pytest.raises(ConfigError):
         get(url)

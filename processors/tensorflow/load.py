@@ -1,0 +1,141 @@
+"""Opens what `find` found in a session: variables restored, tables filled, signatures read."""
+
+import collections
+
+from eas_processor.errors import ConfigError, StartError
+
+from . import ops, signatures
+from .api import VERSION, OpError, tf, tf1
+from .find import GRAPH, SAVED_MODEL
+from .runner import first_line
+
+SERVE = "serve"
+
+# signatures: Signature by name, empty for a frozen graph; default: a Signature or signatures.Graph
+Model = collections.namedtuple("Model", "session signatures default written_by")
+
+
+def load(found, config_proto, tags=()):
+    """The Model at `found`. Raises ConfigError for wrong tags, StartError if it cannot be loaded.
+
+    tags: which MetaGraph of a SavedModel to take; empty: the one tagged `serve`, or the only one.
+    """
+    graph = tf.Graph()
+    session = tf1.Session(graph=graph, config=config_proto)
+    try:
+        with graph.as_default():
+            if found.kind == GRAPH:
+                return _load_graph(found.path, session)
+            return _load_saved_model(found.path, session, tags)
+    except BaseException:
+        session.close()
+        raise
+
+
+def _load_saved_model(folder, session, tags):
+    saved_model = _read_saved_model(folder)
+    meta_graph = _choose(saved_model, tags, folder)
+    written_by = meta_graph.meta_info_def.tensorflow_version or "an unknown version"
+    ops.check(meta_graph.graph_def, written_by)
+    chosen = list(meta_graph.meta_info_def.tags)
+    del saved_model, meta_graph  # the loader reads the file for itself
+    try:
+        meta_graph = tf1.saved_model.loader.load(session, chosen, folder)
+    except (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError) as error:
+        raise _not_loadable("the SavedModel '%s'" % folder, written_by, error)
+    found = signatures.read(meta_graph.signature_def, _defaults)
+    name = signatures.default_name(found)
+    default = signatures.Graph(session.graph) if name is None else found[name]
+    return Model(session, found, default, written_by)
+
+
+def _read_saved_model(folder):
+    from tensorflow.python.saved_model import loader_impl
+
+    # 1.x calls it one way, 2.x the other.
+    parse = getattr(loader_impl, "parse_saved_model", None) or loader_impl._parse_saved_model
+    try:
+        return parse(folder)
+    except (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError) as error:
+        raise StartError(
+            "the SavedModel in '%s' cannot be read: %s" % (folder, first_line(str(error)))
+        )
+
+
+def _choose(saved_model, tags, folder):
+    graphs = list(saved_model.meta_graphs)
+    wanted = set(tags or [SERVE])
+    for graph in graphs:
+        if set(graph.meta_info_def.tags) == wanted:
+            return graph
+    there = ["{%s}" % ", ".join(sorted(graph.meta_info_def.tags)) for graph in graphs]
+    raise ConfigError(
+        "the SavedModel '%s' has no graph tagged {%s}; it has %s: choose one with"
+        " processor_options.saved_model_tags"
+        % (folder, ", ".join(sorted(wanted)), " and ".join(there) or "none at all")
+    )
+
+
+def _defaults(definition):
+    """Values that newer models store for inputs which may be absent."""
+    stored = getattr(definition, "defaults", None) or {}
+    return {alias: tf.make_ndarray(stored[alias]) for alias in stored}
+
+
+def _load_graph(path, session):
+    definition = _read_graph(path)
+    ops.check(definition, "an unknown version")
+    try:
+        tf1.import_graph_def(definition, name="")
+    except (OpError, ValueError, TypeError, KeyError) as error:
+        raise _not_loadable("the frozen graph '%s'" % path, "an unknown version", error)
+    graph = session.graph
+    tables = [op for op in graph.get_operations() if op.type.startswith("InitializeTable")]
+    try:
+        if tables:
+            session.run(tables)
+    except OpError as error:
+        raise StartError(
+            "a table of the frozen graph '%s' cannot be filled: %s" % (path, first_line(str(error)))
+        )
+    return Model(session, {}, signatures.Graph(graph), "an unknown version")
+
+
+def _read_graph(path):
+    definition = tf1.GraphDef()
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        if path.endswith(".pbtxt"):
+            from google.protobuf import text_format
+
+            text_format.Merge(content.decode("utf-8"), definition)
+        else:
+            definition.ParseFromString(content)
+    except Exception as error:  # text_format and each protobuf have their own
+        raise StartError(
+            "'%s' is no frozen graph (a GraphDef): %s" % (path, first_line(str(error)))
+        )
+    if not definition.node:
+        raise StartError("'%s' is no frozen graph: it has no nodes" % path)
+    return definition
+
+
+def _not_loadable(what, written_by, error):
+    return StartError(
+        "TensorFlow %s cannot load %s, written by TensorFlow %s: %s%s"
+        % (VERSION, what, written_by, first_line(str(error)), _newer(written_by))
+    )
+
+
+def _newer(written_by):
+    try:
+        wrote, here = [tuple(map(int, v.split(".")[:2])) for v in (written_by, VERSION)]
+    except ValueError:
+        return ""
+    if wrote <= here:
+        return ""
+    return "; use a processor of TensorFlow %d.%d or later" % wrote
+
+
+__all__ = ["SAVED_MODEL", "Model", "load"]

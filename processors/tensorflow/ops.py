@@ -1,0 +1,70 @@
+"""Which ops a graph needs and this TensorFlow lacks; brings in tf.contrib where that has them.
+
+On 1.x the ops of tf.contrib exist only once it is imported, which takes seconds: so only for models
+that need it.
+"""
+
+import importlib
+
+from eas_processor.errors import StartError
+
+from .api import IS_1, VERSION
+from .contrib_ops import CONTRIB_OPS
+
+LISTED_MAX = 10
+
+
+def check(graph_def, written_by):
+    """Raise StartError naming the ops of `graph_def` that cannot run here."""
+    unknown = _unknown(graph_def)
+    if unknown and IS_1:
+        importlib.import_module("tensorflow.contrib")
+        for name in ("tensorflow.contrib.resampler", "tensorflow.contrib.image"):
+            importlib.import_module(name)
+        unknown = _unknown(graph_def)
+    if not unknown:
+        return
+    names = ", ".join(unknown[:LISTED_MAX])
+    if len(unknown) > LISTED_MAX:
+        names += " and %d more" % (len(unknown) - LISTED_MAX)
+    text = "the model (written by TensorFlow %s) uses ops that TensorFlow %s does not have: %s" % (
+        written_by,
+        VERSION,
+        names,
+    )
+    contrib = [name for name in unknown if name in CONTRIB_OPS]
+    if contrib and not IS_1:
+        text += (
+            "; %s come%s from tf.contrib, which only TensorFlow 1 has: use the processor"
+            " tensorflow_cpu_1.15, tensorflow_cpu_1.14 or tensorflow_cpu_1.12 (or their gpu ones)"
+            % (", ".join(contrib[:LISTED_MAX]), "s" if len(contrib) == 1 else "")
+        )
+    raise StartError(text)
+
+
+def _unknown(graph_def):
+    functions = {function.signature.name for function in graph_def.library.function}
+    used = {node.op for node in graph_def.node}
+    for function in graph_def.library.function:
+        used.update(node.op for node in function.node_def)
+    return sorted(name for name in used - functions if not _is_registered(name))
+
+
+def _is_registered(name):
+    if IS_1:
+        return name in _registered_in_1()
+    from tensorflow.python.framework import op_def_registry
+
+    return op_def_registry.get(name) is not None
+
+
+def _registered_in_1():
+    from tensorflow.core.framework import op_def_pb2
+    from tensorflow.python import pywrap_tensorflow
+
+    buffer = pywrap_tensorflow.TF_GetAllOpList()
+    try:
+        ops = op_def_pb2.OpList.FromString(pywrap_tensorflow.TF_GetBuffer(buffer))
+    finally:
+        pywrap_tensorflow.TF_DeleteBuffer(buffer)
+    return {op.name for op in ops.op}
