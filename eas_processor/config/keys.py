@@ -73,7 +73,7 @@ _TOP = (
 _METADATA = (
     Key(_M + "instance", _C, "workers, each with the model loaded", 1, True, 1, 1024),
     Key(_M + "cpu", Kind.NUMBER, "cores of an instance", None, False, 0, 4096),
-    Key(_M + "memory", Kind.MEGABYTES, "memory of an instance", None, False, 0, 2**30),
+    Key(_M + "memory", Kind.MEGABYTES, "memory of an instance, in MB", None, False, 0, 2**30),
     Key(_M + "gpu", _C, "GPUs of an instance", None, False, 0, 1024),
     Key(_M + "gpu_memory", Kind.NUMBER, "share of a GPU's memory", None, False, 0, 2**20),
     Key(_M + "gpu_core_percentage", Kind.NUMBER, "share of a GPU's cores", None, False, 0, 100),

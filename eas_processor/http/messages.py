@@ -39,7 +39,7 @@ REASONS = {
 class Request:
     """A request, complete or still arriving.
 
-    method: b"POST". target: path and query as sent. headers: (lower-case name, value) in order.
+    method: b"POST". target: path and query as sent. headers: (name, value) as sent, in order.
     started_s: when its first byte came, on time.monotonic(). deadline_s: when it must be over.
     route: what the application found for the target. on_gone: called if the client leaves first.
     """
@@ -76,7 +76,7 @@ class Request:
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, by its lower-case name."""
         for key, value in self.headers:
-            if key == name:
+            if len(key) == len(name) and key.lower() == name:
                 return value
         return None
 

@@ -20,6 +20,7 @@ from eas_processor.http.messages import TEXT, Request, render
 RECV_BYTES = 256 * 1024  # the most that one data_received brings
 LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connection is cut
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
+CHECKED_HEADER_BYTES = (len(b"content-length"), len(b"expect"))
 OFFER_HEADERS = (b"upgrade", b"connection", b"http2-settings")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END_CLOSE = b"\r\nConnection: close\r\n\r\n"
@@ -122,7 +123,7 @@ class HttpProtocol(asyncio.Protocol):
         self._request = None
         self._parser = httptools.HttpRequestParser(self)
         lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-        lines += [b"%b: %b" % header for header in request.headers if header[0] not in OFFER_HEADERS]
+        lines += [b"%b: %b" % header for header in request.headers if header[0].lower() not in OFFER_HEADERS]
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def eof_received(self) -> bool:
@@ -171,15 +172,18 @@ class HttpProtocol(asyncio.Protocol):
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.header_bytes_max:
             raise Refusal(431, f"request header over {self._limits.header_bytes_max} bytes")
-        name = name.lower()
+        if len(name) in CHECKED_HEADER_BYTES:
+            self._check_header(name.lower(), value)
+        request.headers.append((name, value))
+        if len(request.headers) > self._limits.header_lines_max:
+            raise Refusal(431, f"over {self._limits.header_lines_max} request header lines")
+
+    def _check_header(self, name: bytes, value: bytes) -> None:
         if name == b"content-length":
             if int(value) > self._limits.body_bytes_max:
                 raise Refusal(413, f"request body over {self._limits.body_bytes_max} bytes")
         elif name == b"expect" and value.lower() == b"100-continue":
             self._wants_continue = True
-        request.headers.append((name, value))
-        if len(request.headers) > self._limits.header_lines_max:
-            raise Refusal(431, f"over {self._limits.header_lines_max} request header lines")
 
     def on_headers_complete(self) -> None:
         request = self._request

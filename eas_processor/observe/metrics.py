@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -28,27 +29,17 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 Gauge = tuple[str, str, Callable[[], Iterable[tuple[dict[str, str], float]]]]
 
 
-class Histogram:
-    """Durations in fixed buckets."""
+class Series:
+    """What is counted of the requests of one service with one status."""
 
-    __slots__ = ("counts", "total_s")
+    __slots__ = ("count", "request_counts", "request_s", "run_counts", "run_s")
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
-        self.total_s = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        self.total_s += seconds
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """Prometheus buckets."""
-        total, rows = 0, []
-        for bound, count in zip((*map(str, BUCKETS_S), "+Inf"), self.counts, strict=True):
-            total += count
-            rows.append((bound, float(total)))
-        return rows
+        self.count = 0
+        self.request_counts = [0] * (len(BUCKETS_S) + 1)
+        self.request_s = 0.0
+        self.run_counts = [0] * (len(BUCKETS_S) + 1)
+        self.run_s = 0.0
 
 
 class Metrics:
@@ -56,23 +47,23 @@ class Metrics:
 
     def __init__(self, gauges: Sequence[Gauge]) -> None:
         self._gauges = gauges
-        self._requests: dict[tuple[str, int], int] = {}
-        self._request_s: dict[str, Histogram] = {}
-        self._run_s: dict[str, Histogram] = {}
+        self._series: dict[tuple[str, int], Series] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
     def observe(self, service: str, status: int, started_s: float, run_us: int) -> None:
         """Count one answered request. service: "" if it named none that is known."""
-        key = (service, status)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        whole = self._request_s.get(service)
-        if whole is None:
-            whole = self._request_s[service] = Histogram()
-            self._run_s[service] = Histogram()
-        whole.add(time.monotonic() - started_s)
+        series = self._series.get((service, status))
+        if series is None:
+            series = self._series[service, status] = Series()
+        seconds = time.monotonic() - started_s
+        series.count += 1
+        series.request_s += seconds
+        series.request_counts[bisect_left(BUCKETS_S, seconds)] += 1
         if run_us:
-            self._run_s[service].add(run_us / 1e6)
+            seconds = run_us / 1e6
+            series.run_s += seconds
+            series.run_counts[bisect_left(BUCKETS_S, seconds)] += 1
 
     def render(self) -> bytes:
         """The page a scraper reads."""
@@ -81,16 +72,18 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client."""
-        requests = CounterMetricFamily(
-            "eas_requests", "Answered requests", labels=("service", "dialect", "code")
+        names = ("service", "dialect", "code")
+        counts = CounterMetricFamily("eas_requests", "Answered requests", labels=names)
+        whole = HistogramMetricFamily(
+            "eas_request_seconds", "From a request's first byte to its answer", labels=names
         )
-        for (service, status), count in sorted(self._requests.items()):
-            requests.add_metric((service, "eas", str(status)), count)
-        yield requests
-        yield _histogram(
-            "eas_request_seconds", "From a request's first byte to its answer", self._request_s
-        )
-        yield _histogram("eas_run_seconds", "Time inside the processor", self._run_s)
+        run = HistogramMetricFamily("eas_run_seconds", "Time inside the processor", labels=names)
+        for (service, status), series in sorted(self._series.items()):
+            values = (service, "eas", str(status))
+            counts.add_metric(values, series.count)
+            whole.add_metric(values, _cumulative(series.request_counts), series.request_s)
+            run.add_metric(values, _cumulative(series.run_counts), series.run_s)
+        yield from (counts, whole, run)
         for name, words, rows in self._gauges:
             kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
             family: Metric | None = None
@@ -102,8 +95,7 @@ class Metrics:
                 yield family
 
 
-def _histogram(name: str, words: str, parts: dict[str, Histogram]) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(name, words, labels=("service",))
-    for service, part in sorted(parts.items()):
-        family.add_metric((service,), part.cumulative(), part.total_s)
-    return family
+def _cumulative(counts: list[int]) -> list[tuple[str, float]]:
+    """Prometheus buckets: each holds those before it."""
+    bounds = (*map(str, BUCKETS_S), "+Inf")
+    return list(zip(bounds, map(float, accumulate(counts)), strict=True))

@@ -45,15 +45,11 @@ class Channel(asyncio.Protocol):
         self._on_lost = on_lost
         self._decoder = FrameDecoder(PAYLOAD_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
-        self._calls: dict[int, Call] = {}
+        # Calls that crossed the wall and have not come back, given up by their callers or not.
+        self.in_flight: dict[int, Call] = {}
         self._next_id = 1
         self._control: asyncio.Queue[Frame] = asyncio.Queue()
         self.run_us_mean = math.inf  # of recent calls; unknown before the first
-
-    @property
-    def in_flight(self) -> int:
-        """Calls that crossed the wall and have not come back, given up by their callers or not."""
-        return len(self._calls)
 
     def send(self, call: Call) -> None:
         """Put a call on the wall. Its answer arrives through `call.finish`."""
@@ -63,7 +59,7 @@ class Channel(asyncio.Protocol):
             return
         id = self._next_id
         self._next_id += 1
-        self._calls[id] = call
+        self.in_flight[id] = call
         body = call.body
         header = HEADER.pack(len(body), call.kind, 0, 0, id, int(call.deadline_s * 1e6))
         if len(body) <= JOIN_BYTES_MAX:
@@ -85,10 +81,6 @@ class Channel(asyncio.Protocol):
             raise ConnectionError
         return frame
 
-    def calls(self) -> list[Call]:
-        """The calls in flight."""
-        return list(self._calls.values())
-
     def close(self) -> None:
         """Close the wall; the worker ends itself."""
         if self._transport is not None:
@@ -107,7 +99,7 @@ class Channel(asyncio.Protocol):
         except FrameError as error:
             self._break(str(error))
             return
-        calls = self._calls
+        calls = self.in_flight
         for kind, code, content, id, run_us, payload in frames:
             if kind != ANSWER:
                 self._control.put_nowait(Frame(kind, code, content, id, run_us, payload))
@@ -136,7 +128,7 @@ class Channel(asyncio.Protocol):
 
     def fail_calls(self, reason: str) -> None:
         """Answer every call in flight with WORKER_LOST; used once it is known why."""
-        calls, self._calls = self._calls, {}
+        calls, self.in_flight = self.in_flight, {}
         answer = Answer.error(Code.WORKER_LOST, reason)
         for call in calls.values():
             try:

@@ -65,7 +65,9 @@ class Worker:
     ) -> None:
         self._spec = spec
         self._on_exit = on_exit
-        self._channel = Channel(on_answers, self._wall_lost)
+        self._on_answers = on_answers
+        self._window = spec.concurrency
+        self._channel = Channel(self._answers_came, self._wall_lost)
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._output: deque[str] = deque(maxlen=OUTPUT_LINES_KEPT)
@@ -82,20 +84,24 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """Calls at the worker."""
-        return self._channel.in_flight
+        return len(self._channel.in_flight)
 
     @property
     def room(self) -> int:
-        """How many more calls the worker should be given now.
+        """How many more calls the worker should be given now."""
+        return self._window - len(self._channel.in_flight)
 
-        That is as many as it runs at once, or, for calls so short that crossing the wall one by one
-        would cost more than running them, as many as it does in WINDOW_US.
+    def _answers_came(self) -> None:
+        """Measure the window anew.
+
+        It is as many calls as the worker runs at once, or, where they are so short that crossing
+        the wall one by one would cost more than running them, as many as it does in WINDOW_US.
         """
-        window = self._spec.concurrency
+        self._window = self._spec.concurrency
         mean = self._channel.run_us_mean
-        if mean < WINDOW_US / window:
-            window = min(WINDOW_CALLS_MAX, int(WINDOW_US / max(mean, 1.0)))
-        return window - self._channel.in_flight
+        if mean < WINDOW_US / self._window:
+            self._window = min(WINDOW_CALLS_MAX, int(WINDOW_US / max(mean, 1.0)))
+        self._on_answers()
 
     def send(self, call: Call) -> None:
         """Give the worker a call."""
@@ -103,7 +109,7 @@ class Worker:
 
     def calls(self) -> list[Call]:
         """The calls at the worker."""
-        return self._channel.calls()
+        return list(self._channel.in_flight.values())
 
     async def start(self) -> None:
         """Start the process and load the processor.

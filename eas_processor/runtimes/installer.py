@@ -1,4 +1,4 @@
-"""Building a processor's runtime: interpreter, venv, locked requirements, a look whether it works."""
+"""Building a processor's runtime: interpreter, venv, locked requirements, and does it import?"""
 
 import platform
 import shutil
@@ -13,7 +13,7 @@ from eas_processor.registry import Manifest
 from eas_processor.runtimes.check import check
 from eas_processor.runtimes.folder import Runtime, RuntimeFolder, cache_folder
 from eas_processor.runtimes.interpreters import Interpreter, find_interpreter, variable_of
-from eas_processor.runtimes.requirements import install_requirements
+from eas_processor.runtimes.requirements import CHECK_SHARE, install_requirements
 
 VENV_S_MAX = 120.0
 UV_OFFERS_FROM_MINOR = 8  # what `uv python install` can still download
@@ -41,7 +41,7 @@ def why_not(manifest: Manifest) -> str | None:
         if _any_interpreter(manifest):
             return None
     except StartError as error:
-        return error.message
+        return error.message.rstrip(".")
     return _how_to_get_python(manifest)
 
 
@@ -61,9 +61,13 @@ def install(manifest: Manifest, progress: Progress) -> Runtime:
     total = manifest.installed_mb * MEGABYTE if manifest.installed_mb else None
     with Working(progress, manifest.name, total, "B"):
         _refuse_full_disk(manifest)
-        words = "another process is installing it; waiting for that one"
-        with folder.held(lambda: progress.note(words)) as lock:
+        with folder.held(lambda: _tell_waiting(progress)) as lock:
             return folder.runtime() or _build(manifest, interpreter, folder, lock, progress)
+
+
+def _tell_waiting(progress: Progress) -> None:
+    progress.note("another process is installing it; waiting for that one")
+    progress.advance(0)  # lets a log have its line every few seconds
 
 
 def _build(
@@ -86,6 +90,7 @@ def _build(
         install_requirements(manifest, folder, lock, progress)
         progress.note("checking that it works")
         facts = check(manifest, folder, lock)
+        progress.advance(CHECK_SHARE * (manifest.installed_mb or 0) * MEGABYTE)
         took_s = round(time.monotonic() - started_at, 1)
         folder.mark_finished({**facts, "python": interpreter.version, "install_s": took_s})
     except StartError:

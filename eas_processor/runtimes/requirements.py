@@ -16,11 +16,14 @@ from eas_processor.runtimes.folder import RuntimeFolder
 INSTALL_S_MAX = 7200.0
 LOOK_EVERY_S = 0.25
 LINES_KEPT = 60
+CHECK_SHARE = 0.02  # of the bar, kept for the check that comes after
 BUILD_LOCK = "build.lock"  # pins what builds requirements that exist as source only
 # Settings of the user's own environments, which must not redirect this one.
 _NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_TARGET")
-_NETWORK_SIGNS = ("error sending request", "dns error", "failed to fetch", "failed to download")
-_NETWORK_SIGNS += ("connection", "timed out", "timeout", "network")
+_NETWORK_SIGNS = (
+    *("error sending request", "dns error", "failed to fetch", "failed to download"),
+    *("connection", "timed out", "timeout", "network"),
+)
 
 
 def install_requirements(
@@ -43,7 +46,7 @@ def install_requirements(
     reader = threading.Thread(target=_read, args=(process, lines, progress), daemon=True)
     reader.start()
     try:
-        written = _watch(process, progress)
+        _watch(process, manifest, progress)
         reader.join(timeout=LOOK_EVERY_S * 8)
     finally:
         if process.poll() is None:
@@ -51,8 +54,6 @@ def install_requirements(
             process.wait()
     if process.returncode:
         raise StartError(_reason(manifest, list(lines)))
-    if manifest.installed_mb:
-        progress.advance(max(0, manifest.installed_mb * MEGABYTE - written))
 
 
 def _command(manifest: Manifest, folder: RuntimeFolder) -> list[str]:
@@ -81,17 +82,24 @@ def _read(process: "subprocess.Popen[str]", lines: deque[str], progress: Progres
             progress.note(words)
 
 
-def _watch(process: "subprocess.Popen[str]", progress: Progress) -> int:
-    """Wait for the end of uv, telling progress how many bytes it has unpacked; that many it were."""
+def _watch(process: "subprocess.Popen[str]", manifest: Manifest, progress: Progress) -> None:
+    """Wait for the end of uv, telling progress how many bytes it has unpacked so far.
+
+    What uv writes is close to what will be installed, or nothing if uv has it in its own cache.
+    """
     give_up_at = time.monotonic() + INSTALL_S_MAX
-    written = 0
+    expected = (1 - CHECK_SHARE) * (manifest.installed_mb or 0) * MEGABYTE
+    told = 0.0
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(LOOK_EVERY_S)
-            return written
-        now_written = _bytes_written(process.pid)
-        progress.advance(max(0, now_written - written))
-        written = max(written, now_written)
+            if process.wait(LOOK_EVERY_S) == 0:
+                progress.advance(max(0.0, expected - told))
+            return
+        written: float = _bytes_written(process.pid)
+        if expected:
+            written = min(written, expected)
+        progress.advance(max(0.0, written - told))
+        told = max(told, written)
         if time.monotonic() > give_up_at:
             raise StartError(f"uv did not finish within {INSTALL_S_MAX:.0f} s; it was ended.")
 
@@ -111,9 +119,10 @@ def _bytes_written(pid: int) -> int:
 def _reason(manifest: Manifest, lines: list[str]) -> str:
     """One message out of uv's last words."""
     said = [line for line in lines if line]
+    low = " ".join(said).lower()
     errors = [index for index, line in enumerate(said) if line.lower().startswith("error")]
-    words = " ".join(said[errors[-1] :] if errors else said[-1:]) or "uv failed without a word"
-    low = words.lower()
+    said = said[errors[-1] :] if errors else said[-1:]
+    words = " … ".join(dict.fromkeys([*said[:1], *said[-1:]])) or "uv failed without a word"
     again = f"then run `eas-processor install {manifest.name}` again"
     if "hash" in low and ("mismatch" in low or "do not match" in low):
         return (
@@ -124,7 +133,7 @@ def _reason(manifest: Manifest, lines: list[str]) -> str:
         return f"{manifest.name}: the disk is full: {words}. Make room, {again}."
     if any(sign in low for sign in _NETWORK_SIGNS):
         return (
-            f"{manifest.name}: a download failed: {words}. Check the network (a proxy: HTTPS_PROXY; "
-            f"a mirror: UV_DEFAULT_INDEX), {again}."
+            f"{manifest.name}: a download failed: {words}. Check the network (a proxy: "
+            f"HTTPS_PROXY; a mirror: UV_DEFAULT_INDEX), {again}."
         )
     return f"{manifest.name} could not be installed: {words}"

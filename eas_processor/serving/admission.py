@@ -13,15 +13,12 @@ class Queue:
 
     def __init__(self, calls_max: int) -> None:
         self.calls_max = calls_max
-        self._calls: deque[Call] = deque()
-
-    def __len__(self) -> int:
-        return len(self._calls)
+        self.waiting: deque[Call] = deque()
 
     def offer(self, call: Call) -> None:
         """Let a call wait, or answer it that the queue is full."""
-        if len(self._calls) < self.calls_max:
-            self._calls.append(call)
+        if len(self.waiting) < self.calls_max:
+            self.waiting.append(call)
         else:
             call.finish(
                 Answer.error(
@@ -32,21 +29,21 @@ class Queue:
 
     def take(self) -> Call | None:
         """The next call that is still wanted; those already answered are passed over."""
-        while self._calls:
-            call = self._calls.popleft()
+        while self.waiting:
+            call = self.waiting.popleft()
             if not call.answered:
                 return call
         return None
 
     def expire(self, now_s: float) -> None:
         """Answer the waiting calls whose deadline has passed, and drop those already answered."""
-        kept = [call for call in self._calls if not expire(call, now_s)]
-        if len(kept) != len(self._calls):
-            self._calls = deque(kept)
+        kept = [call for call in self.waiting if not expire(call, now_s)]
+        if len(kept) != len(self.waiting):
+            self.waiting = deque(kept)
 
     def fail(self, code: Code, message: str) -> None:
         """Answer all that wait with an error."""
-        calls, self._calls = self._calls, deque()
+        calls, self.waiting = self.waiting, deque()
         answer = Answer.error(code, message)
         for call in calls:
             call.finish(answer)

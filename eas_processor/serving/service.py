@@ -57,7 +57,7 @@ class Service:
             )
             return
         assert self.pool is not None
-        worker = self.pool.least_loaded() if not len(self.queue) else None
+        worker = None if self.queue.waiting else self.pool.least_loaded()
         if worker is not None:
             worker.send(call)
         else:
@@ -65,7 +65,7 @@ class Service:
 
     def _pump(self) -> None:
         """There may be room: send on what waits."""
-        if not len(self.queue) or self.pool is None:
+        if not self.queue.waiting or self.pool is None:
             return
         now_s = time.monotonic()
         while (worker := self.pool.least_loaded()) is not None:

@@ -5,11 +5,12 @@ that need it.
 """
 
 import importlib
+import warnings
 
 from eas_processor.errors import StartError
 
 from .api import IS_1, VERSION
-from .contrib_ops import CONTRIB_OPS
+from .contrib_ops import CONTRIB_OPS, PACKAGES
 
 LISTED_MAX = 10
 
@@ -18,9 +19,7 @@ def check(graph_def, written_by):
     """Raise StartError naming the ops of `graph_def` that cannot run here."""
     unknown = _unknown(graph_def)
     if unknown and IS_1:
-        importlib.import_module("tensorflow.contrib")
-        for name in ("tensorflow.contrib.resampler", "tensorflow.contrib.image"):
-            importlib.import_module(name)
+        _bring_in_contrib(unknown)
         unknown = _unknown(graph_def)
     if not unknown:
         return
@@ -42,20 +41,31 @@ def check(graph_def, written_by):
     raise StartError(text)
 
 
+def _bring_in_contrib(unknown):
+    packages = {"." + PACKAGES[name] for name in unknown if name in PACKAGES}
+    for package in [""] + sorted(packages):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                importlib.import_module("tensorflow.contrib" + package)
+        except ImportError as error:
+            raise StartError(
+                "the model needs tensorflow.contrib%s, which cannot be imported here: %s"
+                % (package, error)
+            )
+
+
 def _unknown(graph_def):
     functions = {function.signature.name for function in graph_def.library.function}
     used = {node.op for node in graph_def.node}
     for function in graph_def.library.function:
         used.update(node.op for node in function.node_def)
-    return sorted(name for name in used - functions if not _is_registered(name))
-
-
-def _is_registered(name):
+    used -= functions
     if IS_1:
-        return name in _registered_in_1()
+        return sorted(used - _registered_in_1())
     from tensorflow.python.framework import op_def_registry
 
-    return op_def_registry.get(name) is not None
+    return sorted(name for name in used if op_def_registry.get(name) is None)
 
 
 def _registered_in_1():

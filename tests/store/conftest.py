@@ -67,6 +67,12 @@ def names_below(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests are on this machine, whatever the environment says."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def server() -> Iterator[ModelServer]:
     one = ModelServer()

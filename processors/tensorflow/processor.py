@@ -1,0 +1,115 @@
+"""TensorFlowProcessor: a SavedModel or a frozen graph behind EAS's PredictRequest (read this first).
+
+    process:  wire.parse → Plan.decode → Plan.run → Plan.encode
+
+What a request asks for (its signature, input names, output_filter) picks a Plan; clients ask for the
+same few things again and again, so plans are kept.
+"""
+
+import threading
+
+import google.protobuf
+import numpy as np
+
+from eas_processor.errors import Code, ServingError
+from eas_processor.worker.processor import Answer, Processor
+
+from . import describe, device, options, plan, wire
+from .find import find
+from .tensors import NeedsCanonical
+
+PLANS_MAX = 128  # a client's choice of names must not fill the memory
+
+
+class TensorFlowProcessor(Processor):
+    """Serves one model with the TensorFlow of this interpreter."""
+
+    def initialize(self, model_dir, config):
+        """Find the model, ready the device, load. See `Processor.initialize`."""
+        chosen = options.read(config.get("options") or {})
+        found = find(model_dir, config.get("model_entry") or "")
+        if config.get("model_config"):
+            print("model_config is not used by the TensorFlow processor")
+        session_config = device.prepare(config, chosen)
+        from . import api, load, runner  # TensorFlow is imported here, after the device is ready
+
+        self._tensorflow_version = api.VERSION
+        model = load.load(found, session_config, chosen.saved_model_tags)
+        self._signatures = model.signatures
+        self._default = model.default
+        pool = runner.SESSIONS_POOL if chosen.inter_op_threads else runner.IN_CALLERS_THREAD
+        self._runner = runner.Runner(model.session, pool)
+        self._codec_of = plan.codecs(lambda number: api.tf.as_dtype(number).as_numpy_dtype)
+        self._plans = {}
+        self._lock = threading.Lock()
+        self._prepare_default()
+
+    def _prepare_default(self):
+        """Let TensorFlow optimise now what most requests will ask for."""
+        try:
+            self._plan_for("", tuple(sorted(self._default.inputs)), ())
+        except ServingError:
+            pass  # not all of it can be asked for; a request will be told
+
+    def process(self, request):
+        """A PredictRequest's bytes in, a PredictResponse's out."""
+        message = wire.parse(request)
+        names = message.inputs
+        names = tuple(names) if len(names) == 1 else tuple(sorted(names))
+        wanted = message.output_filter
+        wanted = tuple(wanted) if wanted else ()
+        asked = self._plans.get((message.signature_name, names, wanted))
+        if asked is None:
+            asked = self._plan_for(message.signature_name, names, wanted)
+        try:
+            arrays = asked.decode(message)
+        except NeedsCanonical:
+            arrays = asked.decode_canonical(wire.parse(request, wire.PredictRequest))
+        return asked.encode(asked.run(arrays))
+
+    def _plan_for(self, signature_name, names, wanted):
+        wanted = tuple(dict.fromkeys(wanted))
+        key = (signature_name, names, wanted)
+        with self._lock:
+            made = self._plans.get(key)
+            if made is None:
+                signature = self._signature(signature_name)
+                made = plan.make(signature, self._runner, self._codec_of, names, wanted)
+                if len(self._plans) >= PLANS_MAX:
+                    del self._plans[next(iter(self._plans))]
+                self._plans[key] = made
+            return made
+
+    def _signature(self, name):
+        if not name or not self._signatures:
+            return self._default
+        found = self._signatures.get(name)
+        if found is None:
+            from .signatures import hint, listed, short
+
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                "the model has no signature '%s'%s; it has %s"
+                % (short(name), hint(name, self._signatures), listed(self._signatures)),
+            )
+        return found
+
+    def describe(self, signature):
+        """The JSON of a signature: "" for the default one, "*" for all by name."""
+        if not self._signatures:
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                "this model has no signatures to describe: it holds a graph only. Predict with"
+                " tensor names as inputs and in output_filter; " + self._default.how_to_ask(),
+            )
+        if signature == "*":
+            return Answer.json({n: describe.signature(s) for n, s in self._signatures.items()})
+        return Answer.json(describe.signature(self._signature(signature)))
+
+    def versions(self):
+        """TensorFlow's, numpy's and protobuf's."""
+        return {
+            "tensorflow": self._tensorflow_version,
+            "numpy": np.__version__,
+            "protobuf": google.protobuf.__version__,
+        }
