@@ -75,11 +75,12 @@ def _command(manifest: Manifest, folder: RuntimeFolder) -> list[str]:
 
 def _read(process: "subprocess.Popen[str]", lines: deque[str], progress: Progress) -> None:
     assert process.stderr is not None
-    for line in process.stderr:
-        words = line.strip()
-        lines.append(words)
-        if words.startswith(("Downloading", "Building", "Prepared")):
-            progress.note(words)
+    with process.stderr as said:
+        for line in said:
+            words = line.strip()
+            lines.append(words)
+            if words.startswith(("Downloading", "Building", "Prepared")):
+                progress.note(words)
 
 
 def _watch(process: "subprocess.Popen[str]", manifest: Manifest, progress: Progress) -> None:
@@ -119,16 +120,18 @@ def _bytes_written(pid: int) -> int:
 def _reason(manifest: Manifest, lines: list[str]) -> str:
     """One message out of uv's last words."""
     said = [line for line in lines if line]
+    again = f"then run `eas-processor install {manifest.name}` again"
+    for line in said:
+        if "hash mismatch" in line.lower():
+            package = line.partition("for ")[2] or line
+            return (
+                f"{manifest.name}: what was downloaded for {package} has not the hash that "
+                f"{manifest.folder / str(manifest.lock)} wants, so it was refused."
+            )
     low = " ".join(said).lower()
     errors = [index for index, line in enumerate(said) if line.lower().startswith("error")]
     said = said[errors[-1] :] if errors else said[-1:]
     words = " … ".join(dict.fromkeys([*said[:1], *said[-1:]])) or "uv failed without a word"
-    again = f"then run `eas-processor install {manifest.name}` again"
-    if "hash" in low and ("mismatch" in low or "do not match" in low):
-        return (
-            f"{manifest.name}: a downloaded package is not the one in {manifest.lock}, so it was "
-            f"refused: {words}"
-        )
     if "no space left" in low:
         return f"{manifest.name}: the disk is full: {words}. Make room, {again}."
     if any(sign in low for sign in _NETWORK_SIGNS):

@@ -14,8 +14,10 @@ import numpy as np
 from eas_processor.errors import Code, ServingError
 from eas_processor.worker.processor import Answer, Processor
 
-from . import describe, device, options, plan, wire
+from . import describe, device, options, wire
 from .find import find
+from .plan import codecs
+from .plan import make as make_plan
 from .tensors import NeedsCanonical
 
 PLANS_MAX = 128  # a client's choice of names must not fill the memory
@@ -39,7 +41,7 @@ class TensorFlowProcessor(Processor):
         self._default = model.default
         pool = runner.SESSIONS_POOL if chosen.inter_op_threads else runner.IN_CALLERS_THREAD
         self._runner = runner.Runner(model.session, pool)
-        self._codec_of = plan.codecs(lambda number: api.tf.as_dtype(number).as_numpy_dtype)
+        self._codec_of = codecs(lambda number: api.tf.as_dtype(number).as_numpy_dtype)
         self._plans = {}
         self._lock = threading.Lock()
         self._prepare_default()
@@ -47,7 +49,7 @@ class TensorFlowProcessor(Processor):
     def _prepare_default(self):
         """Let TensorFlow optimise now what most requests will ask for."""
         try:
-            self._plan_for("", tuple(sorted(self._default.inputs)), ())
+            self.plan("", tuple(sorted(self._default.inputs)), ())
         except ServingError:
             pass  # not all of it can be asked for; a request will be told
 
@@ -60,21 +62,21 @@ class TensorFlowProcessor(Processor):
         wanted = tuple(wanted) if wanted else ()
         asked = self._plans.get((message.signature_name, names, wanted))
         if asked is None:
-            asked = self._plan_for(message.signature_name, names, wanted)
+            asked = self.plan(message.signature_name, names, wanted)
         try:
             arrays = asked.decode(message)
         except NeedsCanonical:
             arrays = asked.decode_canonical(wire.parse(request, wire.PredictRequest))
         return asked.encode(asked.run(arrays))
 
-    def _plan_for(self, signature_name, names, wanted):
+    def plan(self, signature_name, names, wanted):
         wanted = tuple(dict.fromkeys(wanted))
         key = (signature_name, names, wanted)
         with self._lock:
             made = self._plans.get(key)
             if made is None:
                 signature = self._signature(signature_name)
-                made = plan.make(signature, self._runner, self._codec_of, names, wanted)
+                made = make_plan(signature, self._runner, self._codec_of, names, wanted)
                 if len(self._plans) >= PLANS_MAX:
                     del self._plans[next(iter(self._plans))]
                 self._plans[key] = made

@@ -130,6 +130,13 @@ def test_of_two_spellings_the_last_in_the_file_counts_with_a_warning() -> None:
     )
     config = parse("{" + HEAD + ', "metadata": {"instance": 3}, "metadata.instance": 2}')
     assert config.metadata.instance == 2
+    config = parse(
+        "{"
+        + HEAD
+        + ', "metadata.instance": 1, "metadata": {"instance": 3}, "metadata.instance": 2}'
+    )
+    assert config.metadata.instance == 2
+    assert len(config.warnings) == 2
 
 
 def test_a_key_twice_in_one_object_counts_the_last_time_with_a_warning() -> None:

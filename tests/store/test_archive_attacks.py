@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, Fetcher, names_below, tar_of
+from conftest import QUICK, Fetcher, Recorder, names_below, tar_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eas_processor.errors import ConfigError
+from eas_processor.store.target import Refused, Target
 
 Fill = Callable[[tarfile.TarFile], None]
 
@@ -145,6 +146,18 @@ def test_a_zip_that_lies_about_its_size_is_stopped(tmp_path: Path, get: Fetcher)
     (tmp_path / "m.zip").write_bytes(raw)
     with pytest.raises(ConfigError, match=r"broken|more than"):
         get("m.zip", SMALL)
+
+
+def test_content_is_counted_as_it_comes_whatever_its_size_was_said_to_be(
+    tmp_path: Path, progress: Recorder
+) -> None:
+    progress.start("unpack", None, "B")
+    target = Target(tmp_path, 1_000_000, 10, progress)
+    with pytest.raises(Refused, match="unpacks to more than 1000000 bytes"):
+        target.file("zeros", io.BytesIO(bytes(5_000_000)), 10)
+    assert (tmp_path / "zeros").stat().st_size <= 1_000_000
+    with pytest.raises(ValueError, match="has 3 of 4 bytes"):
+        Target(tmp_path, 1_000_000, 10, progress).file("short", io.BytesIO(b"abc"), 4)
 
 
 def test_a_zip_bomb_is_stopped_by_counting(tmp_path: Path, get: Fetcher) -> None:

@@ -109,6 +109,25 @@ def test_a_file_that_changes_in_the_middle_is_not_glued_together(
     assert get(server.url + "/m.pb").read_bytes() == other
 
 
+def test_a_server_that_resumes_at_another_place_is_not_believed(
+    server: ModelServer, get: Fetcher
+) -> None:
+    server.publish("/m.pb", BIG, etag='"v1"')
+    good = server.replies["/m.pb"]
+    broken = cut_at(2_000_000, BIG, ETag='"v1"', Accept_Ranges="bytes")
+
+    def reply(handler: Handler) -> None:
+        if "Range" in handler.headers:
+            part = f"bytes 1000000-{len(BIG) - 1}/{len(BIG)}"
+            handler.answer(206, BIG[2_000_000:], Content_Range=part, ETag='"v1"')
+        else:
+            (good if server.count("/m.pb") > 1 else broken)(handler)
+
+    server.replies["/m.pb"] = reply
+    assert get(server.url + "/m.pb").read_bytes() == BIG
+    assert server.count("/m.pb") == 3
+
+
 def test_a_chunked_download_that_breaks_off_is_noticed(server: ModelServer, get: Fetcher) -> None:
     def reply(handler: Handler) -> None:
         handler.send_response(200)
@@ -149,7 +168,10 @@ def test_a_server_that_falls_silent_is_not_waited_for(server: ModelServer, get: 
     server.replies["/m.pb"] = reply
     try:
         with pytest.raises(StartError, match=r"the connection broke \(it fell silent\)"):
-            get(server.url + "/m.pb", replace(QUICK, read_timeout_s=0.2, attempts_max=2))
+            get(
+                server.url + "/m.pb",
+                replace(QUICK, connect_timeout_s=60, read_timeout_s=0.2, attempts_max=2),
+            )
     finally:
         released.set()
 

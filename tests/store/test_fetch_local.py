@@ -81,15 +81,16 @@ def test_an_archive_is_unpacked_by_its_content(
 def test_an_archive_is_unpacked_once_and_again_when_it_changes(
     tmp_path: Path, get: Fetcher, progress: Recorder
 ) -> None:
-    archive = tmp_path / "m.tar.gz"
-    archive.write_bytes(tar_of({"a": b"1"}))
-    first = get("m.tar.gz")
-    assert get("m.tar.gz") == first
-    assert progress.titles == ["unpack m.tar.gz"]
+    archive = tmp_path / "m.tar"
+    archive.write_bytes(tar_of({"a": b"1"}, "w"))
+    first = get("m.tar")
+    assert get("m.tar") == first
+    assert progress.titles == ["unpack m.tar"]
+    # Size and time of change may both be as before.
     about = archive.stat()
-    archive.write_bytes(tar_of({"a": b"2"}))
+    archive.write_bytes(tar_of({"a": b"2"}, "w"))
     os.utime(archive, ns=(about.st_atime_ns, about.st_mtime_ns))
-    second = get("m.tar.gz")
+    second = get("m.tar")
     assert names_below(second) == {"a": b"2"}
     assert names_below(first) == {"a": b"1"}
 
