@@ -76,7 +76,10 @@ class Serving:
     def wait_ready(self, timeout_s=START_TIMEOUT_S):
         def ready():
             assert self.process.poll() is None, f"ended early:\n{self.log}"
-            return self.ask("GET", "/readyz")[0] == 200
+            try:
+                return self.ask("GET", "/readyz")[0] == 200
+            except ConnectionError:
+                return False  # it is just ending
 
         self.until(ready, timeout_s)
 

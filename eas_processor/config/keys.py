@@ -62,7 +62,7 @@ _TOP = (
     Key("processor_options", Kind.MAP, "this runtime's own: options for the processor", None, True),
     Key("runtime.enable_crash_block", _F, "leave a crashed worker down", False, True),
     Key("storage", Kind.LIST, "mounts: `[{mount_path, oss {path}}]`"),
-    Key("processor_path", _T, "custom processor package"),
+    Key("processor_path", _T, "local folder with a `processor.toml`", None, True),
     Key("processor_entry", _T, "custom processor's main file"),
     Key("processor_type", _T, "custom processor's language"),
     Key("processor_mainclass", _T, "custom Java processor's class"),
@@ -72,7 +72,7 @@ _TOP = (
 
 _METADATA = (
     Key(_M + "instance", _C, "workers, each with the model loaded", 1, True, 1, 1024),
-    Key(_M + "cpu", Kind.NUMBER, "cores of an instance", None, False, 0, 4096),
+    Key(_M + "cpu", Kind.NUMBER, "cores of a worker, at most those there are", None, True, 0, 4096),
     Key(_M + "memory", Kind.MEGABYTES, "memory of an instance, in MB", None, False, 0, 2**30),
     Key(_M + "gpu", _C, "GPUs of an instance", None, False, 0, 1024),
     Key(_M + "gpu_memory", Kind.NUMBER, "share of a GPU's memory", None, False, 0, 2**20),
@@ -81,7 +81,7 @@ _METADATA = (
         "longest time for one request, from its first byte to the answer", 5000, True, 1, _DAY_MS),
     Key(_M + "rpc.worker_threads", _C, "requests one worker runs at a time", 5, True, 1, 1024,
         ("metadata.worker_threads", "metadata.workers")),
-    Key(_M + "rpc.max_queue_size", _C, "requests that may wait for a worker", 64, False, 0, 10**6),
+    Key(_M + "rpc.max_queue_size", _C, "requests that may wait for a worker", 64, True, 0, 10**6),
     Key(_M + "rpc.rate_limit", _C, "requests a second, 0 = no limit", 0, False, 0, 10**9),
     Key(_M + "rpc.batching", _F, "join waiting requests into one run", False),
     Key(_M + "rpc.max_batch_size", _C, "most requests joined", 16, False, 1, 65536),

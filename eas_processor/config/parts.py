@@ -34,7 +34,8 @@ def refuse_other_deployments(settings: Settings) -> None:
             key,
             f"custom {custom or 'C++, Java, allspark'} processors of the cloud can not run here; "
             "this runtime takes a Python class in a processor folder (a processor.toml with an "
-            f'import string), named by "processor": "<name>"; or {_HOW_TO_RUN}',
+            'import string), given as "processor_path" and named by "processor"; or '
+            f"{_HOW_TO_RUN}",
         )
     elif settings.has("containers"):
         settings.wrong("containers", f"image deployments are not supported yet; {_HOW_TO_RUN}")

@@ -18,6 +18,7 @@ from . import describe, device, options, wire
 from .find import find
 from .plan import codecs
 from .plan import make as make_plan
+from .signatures import hint, listed, short
 from .tensors import NeedsCanonical
 
 PLANS_MAX = 128  # a client's choice of names must not fill the memory
@@ -32,11 +33,15 @@ class TensorFlowProcessor(Processor):
         found = find(model_dir, config.get("model_entry") or "")
         if config.get("model_config"):
             print("model_config is not used by the TensorFlow processor")
-        session_config = device.prepare(config, chosen)
-        from . import api, load, runner  # TensorFlow is imported here, after the device is ready
+        with_gpus = device.prepare(config, chosen)
+        api = device.import_tensorflow(config)
+        from . import load, runner  # these import TensorFlow, which is ready now
 
         self._tensorflow_version = api.VERSION
+        session_config = device.session_config(api.tf1, config, chosen, with_gpus)
         model = load.load(found, session_config, chosen.saved_model_tags)
+        if with_gpus:
+            device.check_gpu(model.session, config)
         self._signatures = model.signatures
         self._default = model.default
         pool = runner.SESSIONS_POOL if chosen.inter_op_threads else runner.IN_CALLERS_THREAD
@@ -87,8 +92,6 @@ class TensorFlowProcessor(Processor):
             return self._default
         found = self._signatures.get(name)
         if found is None:
-            from .signatures import hint, listed, short
-
             raise ServingError(
                 Code.INVALID_ARGUMENT,
                 "the model has no signature '%s'%s; it has %s"

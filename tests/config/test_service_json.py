@@ -70,7 +70,7 @@ def test_the_documented_file_reads_as_it_is() -> None:
         model_path="http://examplebucket.oss-cn-shanghai.aliyuncs.com/models/model.tar.gz",
         warm_up_data_path=("oss://path/to/warm_up_test.bin",),
         metadata=Metadata(instance=1, cpu=1.0, memory_mb=4000.0),
-        ignored=("metadata.cpu", "metadata.memory"),
+        ignored=("metadata.memory",),
     )
     assert config.rpc == Rpc(keepalive_ms=5000, worker_threads=5, max_queue_size=64)
     assert config.folder == Path("/srv")

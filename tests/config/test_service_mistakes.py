@@ -163,7 +163,7 @@ PARTS = sorted({part for path in BY_PATH for part in path.split(".")})
 
 
 @given(st.dictionaries(st.sampled_from(PARTS) | st.sampled_from(sorted(BY_PATH)), ANY, max_size=6))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_whatever_stands_in_the_known_keys_only_config_errors_come(
     given: dict[str, object],
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # The in-tree build backend of a source package that stops in the middle of its install: it tells
 # `arrived` and goes on when something comes out of `go`.
-GATED_BACKEND = '''
+GATED_BACKEND = """
 import os, signal, zipfile
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
@@ -22,7 +22,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         for path, text in {files!r}.items():
             wheel.writestr(path, text)
     return name
-'''
+"""
 
 
 def wheel_files(name: str, modules: dict[str, str], version: str = "1.0") -> dict[str, str]:
