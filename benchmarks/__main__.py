@@ -24,6 +24,7 @@ from eas_processor.errors import ConfigError, ServingError
 
 MODELS = ("softmax", "image")
 IMAGE_ALONE = ("bare2",)  # contenders without a purpose for the tiny model
+BUSY_LOAD = 0.5  # over the last minute, before the benchmark itself starts anything
 EXIT_BAD_USE = 2
 EXIT_FAILED = 3
 EXIT_INTERRUPTED = 130
@@ -57,8 +58,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Our host beside the peers, in one run."
     )
-    parser.add_argument("--rounds", type=_count, default=3, help="interleaved rounds (3)")
-    parser.add_argument("--seconds", type=_count, default=3, help="length of a measurement (3)")
+    parser.add_argument("--rounds", type=_count, default=4, help="interleaved rounds (4)")
+    parser.add_argument("--seconds", type=_count, default=2, help="length of a measurement (2)")
     parser.add_argument(
         "--only",
         action="append",
@@ -85,6 +86,8 @@ def _chosen(only: Sequence[str] | None, among: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace) -> None:
     began = time.monotonic()
+    if os.getloadavg()[0] > BUSY_LOAD:
+        print("warning: other work runs on this machine; figures will be poor", file=sys.stderr)
     keys = _chosen(options.only, list(CONTENDERS))
     if keys[0] != "bare":
         keys.insert(0, "bare")  # its answer is the measure of the others

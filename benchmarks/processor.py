@@ -27,7 +27,10 @@ def main():
     from processors.tensorflow.processor import TensorFlowProcessor
 
     print("TensorFlow %s, Python %s" % (api.VERSION, sys.version.split()[0]))
-    print("%-10s %9s %9s %9s %9s %9s %9s" % tuple("µs callable process added parse decode encode".split()))
+    print(
+        "%-10s %9s %9s %9s %9s %9s %9s"
+        % tuple("µs callable process added parse decode encode".split())
+    )
     for name, shape in (("softmax", [1, 784]), ("image", [1, 224, 224, 3])):
         with tempfile.TemporaryDirectory() as folder:
             write_model(api.tf, api.tf1, os.path.join(folder, "1"), shape)

@@ -82,12 +82,6 @@ FIGURES = [
         _ratio,
         "x",
     ),
-    Figure(
-        "image, lone request: median over the echo host's and the model's own",
-        [_cell("image", "ours", 1), _cell("image", "echo", 1), _cell("image", "bare")],
-        _own_us,
-        "us",
-    ),
 ]
 
 

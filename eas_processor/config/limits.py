@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     url_bytes_max: int = 8 * KIB
     # The body of one request; beyond it 413.
     body_bytes_max: int = 256 * MIB
-    # Connections open at once; more are closed as they come.
+    # Connections open at once; more are answered 503 and closed as they come.
     connections_max: int = 4096
     # The kernel's queue of connections not yet accepted.
     backlog_connections_max: int = 1024
@@ -29,14 +29,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     pipelined_requests_max: int = 64
     # Answers not yet taken by a slow client; beyond it that connection is read no more.
     write_buffer_bytes_max: int = 1 * MIB
-    # Request bodies held in memory, all connections together; beyond it nothing more is read.
-    buffered_bytes_max: int = 1024 * MIB
+    # Request bodies held in memory, all connections together; beyond it 503.
+    held_bytes_max: int = 2048 * MIB
     # How long a connection may wait without a request.
     keep_alive_idle_s: float = 75.0
     # From a request's first byte to the end of its headers; beyond it 408.
     header_timeout_s: float = 10.0
-    # The longest pause between two pieces of a body; beyond it 408.
-    body_idle_timeout_s: float = 30.0
     # How long a client may leave an answer untaken before the connection is dropped.
     write_idle_timeout_s: float = 60.0
     # After a stop signal: how long requests in flight may go on.

@@ -37,6 +37,14 @@ class Application(Protocol):
         """The whole request has come: see that `request.respond` is called, now or later."""
 
 
+class Connections:
+    """What the connections of one server share: who is open, and how much they hold."""
+
+    def __init__(self) -> None:
+        self.open: set[HttpProtocol] = set()
+        self.held_bytes = 0
+
+
 class Refusal(Exception):
     """The request cannot be taken further: a status, some words, and the connection ends."""
 
@@ -50,7 +58,7 @@ class HttpProtocol(asyncio.Protocol):
     """One connection."""
 
     def __init__(
-        self, app: Application, limits: Limits, connections: set[HttpProtocol]
+        self, app: Application, limits: Limits, connections: Connections
     ) -> None:
         self._app = app
         self._limits = limits
@@ -65,6 +73,7 @@ class HttpProtocol(asyncio.Protocol):
         # Time and flow
         self._quiet_since_s = 0.0
         self._write_blocked_since_s = 0.0
+        self._held_bytes = 0  # of bodies that came and are not yet answered
         self._linger_until_s = 0.0
         self._reading = True
         # The request that is arriving
@@ -81,8 +90,8 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         self._transport.set_write_buffer_limits(self._limits.write_buffer_bytes_max)
         self._quiet_since_s = time.monotonic()
-        self._connections.add(self)
-        if len(self._connections) > self._limits.connections_max:
+        self._connections.open.add(self)
+        if len(self._connections.open) > self._limits.connections_max:
             self._refuse(Refusal(503, "too many connections"))
 
     def data_received(self, data: bytes) -> None:
@@ -137,7 +146,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = self._closing = True
-        self._connections.discard(self)
+        self._connections.open.discard(self)
+        self._connections.held_bytes -= self._held_bytes
         for request in self._waiting:
             if request.on_gone is not None:
                 request.on_gone()
@@ -203,6 +213,10 @@ class HttpProtocol(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes_max:
             raise Refusal(413, f"request body over {self._limits.body_bytes_max} bytes")
+        self._held_bytes += len(body)
+        self._connections.held_bytes += len(body)
+        if self._connections.held_bytes > self._limits.held_bytes_max:
+            raise Refusal(503, "too many request bodies in memory; try again later")
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -250,6 +264,8 @@ class HttpProtocol(asyncio.Protocol):
                 return
         if waiting:
             return
+        self._connections.held_bytes -= self._held_bytes
+        self._held_bytes = 0
         self._quiet_since_s = time.monotonic()
         if self._closing:
             self._end()
@@ -275,6 +291,8 @@ class HttpProtocol(asyncio.Protocol):
             if request.on_gone is not None:
                 request.on_gone()
         self._waiting.clear()
+        self._connections.held_bytes -= self._held_bytes
+        self._held_bytes = 0
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
             self._linger_until_s = time.monotonic() + LINGER_S

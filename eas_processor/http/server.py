@@ -8,7 +8,7 @@ import time
 
 from eas_processor.config import Limits
 from eas_processor.errors import StartError
-from eas_processor.http.protocol import Application, HttpProtocol
+from eas_processor.http.protocol import Application, Connections, HttpProtocol
 
 DRAIN_POLL_S = 0.02
 
@@ -19,13 +19,13 @@ class HttpServer:
     def __init__(self, app: Application, limits: Limits) -> None:
         self._app = app
         self._limits = limits
-        self._connections: set[HttpProtocol] = set()
+        self._connections = Connections()
         self._server: asyncio.Server | None = None
 
     @property
     def connections(self) -> int:
         """How many are open."""
-        return len(self._connections)
+        return len(self._connections.open)
 
     async def listen(self, host: str, port: int) -> int:
         """Open the port (0: any free one); its number. Raises StartError if it cannot be had."""
@@ -47,19 +47,19 @@ class HttpServer:
 
     def tick(self, now_s: float) -> None:
         """Let each connection end what took too long."""
-        for connection in tuple(self._connections):
+        for connection in tuple(self._connections.open):
             connection.tick(now_s)
 
     async def drain(self, grace_s: float) -> None:
         """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
         if self._server is not None:
             self._server.close()
-        for connection in tuple(self._connections):
+        for connection in tuple(self._connections.open):
             connection.drain()
         end_s = time.monotonic() + grace_s
-        while self._connections and time.monotonic() < end_s:
+        while self._connections.open and time.monotonic() < end_s:
             await asyncio.sleep(DRAIN_POLL_S)
-        for connection in tuple(self._connections):
+        for connection in tuple(self._connections.open):
             connection.abort()
         if self._server is not None:
             with contextlib.suppress(TimeoutError):

@@ -20,13 +20,12 @@ from typing import Any
 import structlog
 
 import eas_processor.worker
+from eas_processor.config import Limits
 from eas_processor.errors import Code, ConfigError, StartError
 from eas_processor.pool.call import Call
 from eas_processor.pool.channel import Channel
 from eas_processor.worker.frames import PROTOCOL_VERSION, Kind
 
-HELLO_TIMEOUT_S = 60.0  # a cold interpreter on a busy machine
-EXIT_TIMEOUT_S = 5.0  # after the wall is closed, until SIGKILL
 OUTPUT_DRAIN_S = 0.2  # after the end, for the last lines
 WALL_GRACE_S = 0.5  # a process whose wall is gone may end by itself, so that we learn why
 OUTPUT_LINES_KEPT = 20
@@ -43,14 +42,14 @@ class WorkerSpec:
     """All that is needed to start a worker of one service.
 
     python: the interpreter. environment: added to the host's. load: the LOAD message (entry, paths,
-    packages, model_dir, config). load_timeout_s bounds import and load together.
+    packages, model_dir, config).
     """
 
     service: str
     python: Path
     load: dict[str, Any]
     concurrency: int
-    load_timeout_s: float
+    limits: Limits
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -116,13 +115,14 @@ class Worker:
 
         Raises ConfigError (the user's mistake), or StartError with the reason in words.
         """
+        limits = self._spec.limits
         await self._spawn()
         try:
-            hello = await self._expect(Kind.HELLO, HELLO_TIMEOUT_S)
+            hello = await self._expect(Kind.HELLO, limits.worker_start_timeout_s)
             if hello["protocol"] != PROTOCOL_VERSION:
                 raise StartError("the worker speaks another version of the wall")
             self._channel.send_control(Kind.LOAD, self._spec.load)
-            loaded = await self._expect(Kind.LOADED, self._spec.load_timeout_s)
+            loaded = await self._expect(Kind.LOADED, limits.model_load_timeout_s)
         except BaseException:
             await self.stop()
             raise
@@ -142,7 +142,7 @@ class Worker:
         if self._process is None:
             return
         try:
-            await asyncio.wait_for(self._exited.wait(), EXIT_TIMEOUT_S)
+            await asyncio.wait_for(self._exited.wait(), self._spec.limits.worker_stop_timeout_s)
         except TimeoutError:
             self.kill()
             await self._exited.wait()

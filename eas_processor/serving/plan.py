@@ -64,7 +64,9 @@ class ServicePlan:
         requests = [
             request
             for path in config.warm_up_data_path
-            for request in warmup.read(self._fetch(path, unpack=False))
+            for request in warmup.read(
+                self._fetch(path, unpack=False), self._limits.warm_up_bytes_max
+            )
         ]
         model = str(self._fetch(config.model_path, config.uncompress)) if config.model_path else ""
         runtime = runtimes.install(self.manifest, self._progress)
@@ -94,7 +96,7 @@ class ServicePlan:
             service=self.name,
             python=runtime.python,
             concurrency=config.rpc.worker_threads,
-            load_timeout_s=self._limits.model_load_timeout_s,
+            limits=self._limits,
             environment=environment,
             load={
                 "entry": self.manifest.entry,

@@ -19,7 +19,6 @@ from eas_processor.pool.worker import Worker
 from eas_processor.worker.frames import Kind
 
 REPLAYS = 5  # EAS sends each file five times in a row
-FILE_BYTES_MAX = 256 * 1024 * 1024
 REQUESTS_MAX = 1000  # TensorFlow Serving's bound on warm-up records
 
 log = structlog.get_logger("warmup")
@@ -33,11 +32,11 @@ class WarmupRequest:
     body: bytes
 
 
-def read(path: Path) -> list[WarmupRequest]:
+def read(path: Path, bytes_max: int) -> list[WarmupRequest]:
     """The requests of one file. Raises ConfigError if it cannot be used."""
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise ConfigError(f"warm-up file {path} is over {FILE_BYTES_MAX >> 20} MiB")
+        if path.stat().st_size > bytes_max:
+            raise ConfigError(f"warm-up file {path} is over {bytes_max >> 20} MiB")
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"warm-up file {path}: {error.strerror or error}") from None

@@ -64,6 +64,8 @@ def _read_saved_model(folder):
 
 def _choose(saved_model, tags, folder):
     graphs = list(saved_model.meta_graphs)
+    if not graphs:
+        raise StartError("the SavedModel in '%s' holds no graph: is its file damaged?" % folder)
     wanted = set(tags or [SERVE])
     for graph in graphs:
         if set(graph.meta_info_def.tags) == wanted:
@@ -72,7 +74,7 @@ def _choose(saved_model, tags, folder):
     raise ConfigError(
         "the SavedModel '%s' has no graph tagged {%s}; it has %s: choose one with"
         " processor_options.saved_model_tags"
-        % (folder, ", ".join(sorted(wanted)), " and ".join(there) or "none at all")
+        % (folder, ", ".join(sorted(wanted)), " and ".join(there))
     )
 
 

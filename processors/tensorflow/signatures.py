@@ -188,8 +188,16 @@ class Graph(object):
 
 
 def dtype_name(number):
-    """DT_FLOAT for 1; a name that says so for a dtype that is not EAS's."""
-    return wire.DTYPE_NAMES.get(number, "dtype number %d of TensorFlow" % number)
+    """DT_FLOAT for 1; TensorFlow's own name for a dtype that EAS does not have."""
+    name = wire.DTYPE_NAMES.get(number)
+    if name is not None:
+        return name
+    from tensorflow.core.framework import types_pb2
+
+    try:
+        return types_pb2.DataType.Name(number)
+    except ValueError:
+        return "dtype number %d" % number
 
 
 def listed(names):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eas_processor.config import Limits
-from eas_processor.http.protocol import LINGER_S, RECV_BYTES, HttpProtocol
+from eas_processor.http.protocol import LINGER_S, RECV_BYTES, Connections, HttpProtocol
 from tests.http.fakes import App, Transport
 
 SMALL = Limits(header_bytes_max=200, url_bytes_max=60, body_bytes_max=100, header_lines_max=5,
@@ -18,7 +18,7 @@ SMALL = Limits(header_bytes_max=200, url_bytes_max=60, body_bytes_max=100, heade
 def connect(app=None, limits=SMALL, connections=None):
     app = app or App()
     transport = Transport()
-    protocol = HttpProtocol(app, limits, connections if connections is not None else set())
+    protocol = HttpProtocol(app, limits, connections or Connections())
     protocol.connection_made(transport)
     return protocol, transport, app
 
@@ -246,11 +246,27 @@ def test_a_slow_reader_is_read_no_more_and_cut_in_the_end():
 
 
 def test_one_connection_too_many_is_answered_503():
-    connections = set()
+    connections = Connections()
     limits = Limits(connections_max=1)
     connect(limits=limits, connections=connections)
     _, transport, _ = connect(limits=limits, connections=connections)
     assert [status for status, _ in answers(transport)] == [503]
+
+
+def test_bodies_in_memory_are_bounded_over_all_connections_and_given_back():
+    connections, limits = Connections(), Limits(held_bytes_max=100)
+    app = App(instantly=False)
+    protocol, _, _ = connect(app, limits, connections)
+    protocol.data_received(post(b"x" * 60))
+    _, transport, _ = other = connect(limits=limits, connections=connections)
+    other[0].data_received(post(b"y" * 60))
+    assert [status for status, _ in answers(transport)] == [503]
+    app.requests[0].respond(200, b"")
+    leaving, _, _ = connect(App(instantly=False), limits, connections)
+    leaving.data_received(post(b"z" * 60))
+    assert connections.held_bytes == 60
+    leaving.connection_lost(None)
+    assert connections.held_bytes == 0
 
 
 def test_draining_closes_the_idle_and_lets_the_busy_finish():

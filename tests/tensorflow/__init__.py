@@ -1,0 +1,1 @@
+"""Tests of processors/tensorflow: codecs here, everything with TensorFlow inside each runtime."""
