@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Run one prediction and print the outputs."""
     from eas_processor.cli import local
-    from eas_processor.errors import Code, ConfigError
+    from eas_processor.errors import Code
     from eas_processor.observe import logs
 
     logs.configure("warning")
@@ -78,7 +78,7 @@ def command(
         Path(more["save"]).write_bytes(answer.body)
     try:
         _print_outputs(answer.body)
-    except ConfigError:
+    except ValueError:  # not every processor answers a PredictResponse
         click.echo(answer.body)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
 from eas_processor.errors import ConfigError
 
@@ -89,9 +90,16 @@ def _fill(array: Any, name: str, type_name: str, values: Any) -> None:
 
 
 def response(body: bytes) -> dict[str, tuple[str, np.ndarray[Any, Any]]]:
-    """The outputs of a serialised PredictResponse: name → (type, array)."""
+    """The outputs of a serialised PredictResponse: name → (type, array).
+
+    Raises ValueError if it is none.
+    """
+    try:
+        message = PredictResponse.FromString(body)
+    except DecodeError as error:
+        raise ValueError(str(error)) from None
     outputs = {}
-    for name, array in PredictResponse.FromString(body).outputs.items():
+    for name, array in message.outputs.items():
         type_name = _DATA_TYPES.values_by_number[array.dtype].name
         numpy_type, field = TYPES[type_name]
         values = list(getattr(array, field))

@@ -2,17 +2,20 @@
 
 import collections
 
+from tensorflow.python.saved_model import loader_impl
+
 from eas_processor.errors import ConfigError, StartError
 
 from . import ops, signatures
 from .api import VERSION, OpError, tf, tf1
-from .find import GRAPH, SAVED_MODEL
+from .find import GRAPH
 from .runner import first_line
 
 SERVE = "serve"
+LOADING_ERRORS = (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError)
 
 # signatures: Signature by name, empty for a frozen graph; default: a Signature or signatures.Graph
-Model = collections.namedtuple("Model", "session signatures default written_by")
+Model = collections.namedtuple("Model", "session signatures default")
 
 
 def load(found, config_proto, tags=()):
@@ -33,30 +36,25 @@ def load(found, config_proto, tags=()):
 
 
 def _load_saved_model(folder, session, tags):
-    saved_model = _read_saved_model(folder)
-    meta_graph = _choose(saved_model, tags, folder)
+    loader = _read_saved_model(folder)
+    meta_graph = _choose(loader.saved_model, tags, folder)
     written_by = meta_graph.meta_info_def.tensorflow_version or "an unknown version"
     ops.check(meta_graph.graph_def, written_by)
-    chosen = list(meta_graph.meta_info_def.tags)
-    del saved_model, meta_graph  # the loader reads the file for itself
     try:
-        meta_graph = tf1.saved_model.loader.load(session, chosen, folder)
-    except (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError) as error:
+        loader.load(session, list(meta_graph.meta_info_def.tags))
+    except LOADING_ERRORS as error:
         raise _not_loadable("the SavedModel '%s'" % folder, written_by, error)
     found = signatures.read(meta_graph.signature_def, _defaults)
     name = signatures.default_name(found)
     default = signatures.Graph(session.graph) if name is None else found[name]
-    return Model(session, found, default, written_by)
+    return Model(session, found, default)
 
 
 def _read_saved_model(folder):
-    from tensorflow.python.saved_model import loader_impl
-
-    # 1.x calls it one way, 2.x the other.
-    parse = getattr(loader_impl, "parse_saved_model", None) or loader_impl._parse_saved_model
+    """TensorFlow's loader with the file read: what it then loads is the message that we see."""
     try:
-        return parse(folder)
-    except (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError) as error:
+        return loader_impl.SavedModelLoader(folder)
+    except LOADING_ERRORS as error:
         raise StartError(
             "the SavedModel in '%s' cannot be read: %s" % (folder, first_line(str(error)))
         )
@@ -89,7 +87,7 @@ def _load_graph(path, session):
     ops.check(definition, "an unknown version")
     try:
         tf1.import_graph_def(definition, name="")
-    except (OpError, ValueError, TypeError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise _not_loadable("the frozen graph '%s'" % path, "an unknown version", error)
     graph = session.graph
     tables = [op for op in graph.get_operations() if op.type.startswith("InitializeTable")]
@@ -100,7 +98,7 @@ def _load_graph(path, session):
         raise StartError(
             "a table of the frozen graph '%s' cannot be filled: %s" % (path, first_line(str(error)))
         )
-    return Model(session, {}, signatures.Graph(graph), "an unknown version")
+    return Model(session, {}, signatures.Graph(graph))
 
 
 def _read_graph(path):
@@ -138,6 +136,3 @@ def _newer(written_by):
     if wrote <= here:
         return ""
     return "; use a processor of TensorFlow %d.%d or later" % wrote
-
-
-__all__ = ["SAVED_MODEL", "Model", "load"]

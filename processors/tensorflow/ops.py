@@ -14,10 +14,20 @@ from .contrib_ops import CONTRIB_OPS, PACKAGES
 
 LISTED_MAX = 10
 
+# Ops of newer versions that only get variables ready for saving and compute nothing: without them a
+# model serves the same numbers, and an older TensorFlow can load it.
+ONLY_FOR_SAVING = frozenset(["DisableCopyOnRead"])
+
 
 def check(graph_def, written_by):
-    """Raise StartError naming the ops of `graph_def` that cannot run here."""
+    """Ready `graph_def` and this process for each other.
+
+    Raises StartError naming the ops that cannot run here.
+    """
     unknown = _unknown(graph_def)
+    if not ONLY_FOR_SAVING.isdisjoint(unknown):
+        _silence(graph_def)
+        unknown = _unknown(graph_def)
     if unknown and IS_1:
         _bring_in_contrib(unknown)
         unknown = _unknown(graph_def)
@@ -41,13 +51,24 @@ def check(graph_def, written_by):
     raise StartError(text)
 
 
+def _silence(graph_def):
+    nodes = [graph_def.node] + [function.node_def for function in graph_def.library.function]
+    for node in (node for some in nodes for node in some):
+        if node.op in ONLY_FOR_SAVING:
+            node.op = "NoOp"
+            node.attr.clear()
+            kept = [name for name in node.input if name.startswith("^")]
+            del node.input[:]
+            node.input.extend(kept)
+
+
 def _bring_in_contrib(unknown):
     packages = {"." + PACKAGES[name] for name in unknown if name in PACKAGES}
     for package in [""] + sorted(packages):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                importlib.import_module("tensorflow.contrib" + package)
+                dir(importlib.import_module("tensorflow.contrib" + package))  # 1.15 is lazy
         except ImportError as error:
             raise StartError(
                 "the model needs tensorflow.contrib%s, which cannot be imported here: %s"
