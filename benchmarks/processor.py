@@ -17,6 +17,7 @@ import numpy as np
 
 ROUNDS = 30
 ROUND_S = 0.02
+TITLES = ("callable", "process", "added", "parse", "decode", "encode")
 
 
 def main():
@@ -26,11 +27,8 @@ def main():
     from processors.tensorflow import api, wire
     from processors.tensorflow.processor import TensorFlowProcessor
 
-    print("TensorFlow %s, Python %s" % (api.VERSION, sys.version.split()[0]))
-    print(
-        "%-10s %9s %9s %9s %9s %9s %9s"
-        % tuple("µs callable process added parse decode encode".split())
-    )
+    print(f"TensorFlow {api.VERSION}, Python {sys.version.split()[0]}")
+    print("µs        " + "".join(f"{title:>10}" for title in TITLES))
     for name, shape in (("softmax", [1, 784]), ("image", [1, 224, 224, 3])):
         with tempfile.TemporaryDirectory() as folder:
             write_model(api.tf, api.tf1, os.path.join(folder, "1"), shape)
@@ -55,7 +53,7 @@ def bind(package):
 def write_model(tf, tf1, folder, shape):
     """images → scores: the mean of each image, times ten weights, through a softmax."""
     with tf.Graph().as_default(), tf1.Session() as session:
-        images = tf1.placeholder(tf.float32, [None] + shape[1:])
+        images = tf1.placeholder(tf.float32, [None, *shape[1:]])
         flat = tf.reshape(images, [-1, int(np.prod(shape[1:]))])[:, :784]
         weights = tf1.get_variable("weights", [784, 10])
         scores = tf.nn.softmax(tf.matmul(flat, weights))
@@ -78,12 +76,12 @@ def report(name, processor, body, wire):
     results = plan.run(arrays)
     call = best(lambda: plan.run(arrays))
     whole = best(lambda: processor.process(body))
-    parts = (
+    parts = [
         best(lambda: wire.parse(body)),
         best(lambda: plan.decode(message)),
         best(lambda: plan.encode(results)),
-    )
-    print(("%-10s" + " %9.1f" * 6) % ((name, call, whole, whole - call) + parts))
+    ]
+    print(f"{name:10}" + "".join(f"{us:10.1f}" for us in [call, whole, whole - call, *parts]))
 
 
 def best(call):

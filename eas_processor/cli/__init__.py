@@ -70,9 +70,7 @@ def main() -> None:
     from eas_processor.errors import ConfigError, ServingError
 
     try:
-        group.main(standalone_mode=False)
-    except click.exceptions.Exit as exit:
-        sys.exit(exit.exit_code)
+        sys.exit(group.main(standalone_mode=False))  # click gives the code of ctx.exit, or None
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -76,7 +76,7 @@ def _load(name):
         if name.startswith("libcudnn."):  # opens its parts by name when it is first used
             parts = glob.glob(os.path.join(os.path.dirname(path), "libcudnn_*.so.*"))
             _load_in_any_order(sorted(parts))
-    for candidate in paths + [name]:
+    for candidate in [*paths, name]:
         try:
             ctypes.CDLL(candidate, ctypes.RTLD_GLOBAL)
             return True

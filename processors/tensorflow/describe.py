@@ -1,4 +1,4 @@
-"""The signature JSON that answers an empty request. Keys are in alphabetical order, as EAS shows."""
+"""The signature JSON that answers an empty request; keys in alphabetical order, as EAS has them."""
 
 from .signatures import dtype_name
 

@@ -1,4 +1,4 @@
-"""Readies the process before TensorFlow is imported: which devices it sees, how many threads it has.
+"""Readies the process before TensorFlow is imported: which devices it sees, how many threads.
 
 On threads: two runs side by side with one thread each do more than one run with two threads (an
 image model on two cores: 99 images/s against 76). The host sends `concurrency` calls at once, so up
@@ -48,7 +48,7 @@ def import_tensorflow(config):
         text = "TensorFlow cannot be imported: " + (told[0] if told else "no reason given")
         if config.get("device") == "gpu":
             text += "; without CUDA this version runs from its tensorflow_cpu processor only"
-        raise StartError(text)
+        raise StartError(text) from error
     return api
 
 

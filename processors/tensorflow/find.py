@@ -20,7 +20,7 @@ GRAPH = "frozen graph"
 
 
 def find(model_dir, model_entry):
-    """What to load. Raises ConfigError for a wrong path or entry, StartError if no model is there."""
+    """What to load. Raises ConfigError for a wrong path or entry, StartError for no model."""
     if not model_dir:
         raise ConfigError("model_path is missing: a TensorFlow processor needs a model")
     if not os.path.exists(model_dir):

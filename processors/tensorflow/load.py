@@ -2,9 +2,8 @@
 
 import collections
 
-from tensorflow.python.saved_model import loader_impl
-
 from eas_processor.errors import ConfigError, StartError
+from tensorflow.python.saved_model import loader_impl
 
 from . import ops, signatures
 from .api import VERSION, OpError, tf, tf1
@@ -43,7 +42,7 @@ def _load_saved_model(folder, session, tags):
     try:
         loader.load(session, list(meta_graph.meta_info_def.tags))
     except LOADING_ERRORS as error:
-        raise _not_loadable("the SavedModel '%s'" % folder, written_by, error)
+        raise _not_loadable("the SavedModel '%s'" % folder, written_by, error) from error
     found = signatures.read(meta_graph.signature_def, _defaults)
     name = signatures.default_name(found)
     default = signatures.Graph(session.graph) if name is None else found[name]
@@ -57,7 +56,7 @@ def _read_saved_model(folder):
     except LOADING_ERRORS as error:
         raise StartError(
             "the SavedModel in '%s' cannot be read: %s" % (folder, first_line(str(error)))
-        )
+        ) from error
 
 
 def _choose(saved_model, tags, folder):
@@ -88,7 +87,7 @@ def _load_graph(path, session):
     try:
         tf1.import_graph_def(definition, name="")
     except LOADING_ERRORS as error:
-        raise _not_loadable("the frozen graph '%s'" % path, "an unknown version", error)
+        raise _not_loadable("the frozen graph '%s'" % path, "an unknown version", error) from error
     graph = session.graph
     tables = [op for op in graph.get_operations() if op.type.startswith("InitializeTable")]
     try:
@@ -97,7 +96,7 @@ def _load_graph(path, session):
     except OpError as error:
         raise StartError(
             "a table of the frozen graph '%s' cannot be filled: %s" % (path, first_line(str(error)))
-        )
+        ) from error
     return Model(session, {}, signatures.Graph(graph))
 
 
@@ -115,7 +114,7 @@ def _read_graph(path):
     except Exception as error:  # text_format and each protobuf have their own
         raise StartError(
             "'%s' is no frozen graph (a GraphDef): %s" % (path, first_line(str(error)))
-        )
+        ) from error
     if not definition.node:
         raise StartError("'%s' is no frozen graph: it has no nodes" % path)
     return definition
@@ -135,4 +134,4 @@ def _newer(written_by):
         return ""
     if wrote <= here:
         return ""
-    return "; use a processor of TensorFlow %d.%d or later" % wrote
+    return "; use the processor of a later TensorFlow, tensorflow_cpu_%d.%d say" % wrote

@@ -64,7 +64,7 @@ def _silence(graph_def):
 
 def _bring_in_contrib(unknown):
     packages = {"." + PACKAGES[name] for name in unknown if name in PACKAGES}
-    for package in [""] + sorted(packages):
+    for package in ["", *sorted(packages)]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -73,7 +73,7 @@ def _bring_in_contrib(unknown):
             raise StartError(
                 "the model needs tensorflow.contrib%s, which cannot be imported here: %s"
                 % (package, error)
-            )
+            ) from error
 
 
 def _unknown(graph_def):

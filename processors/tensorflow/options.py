@@ -1,4 +1,4 @@
-"""The user's `processor_options`, checked: a wrong name or value is a ConfigError that says which."""
+"""The user's `processor_options`, checked: a wrong name or value is a ConfigError naming it."""
 
 import collections
 import difflib

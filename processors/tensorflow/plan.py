@@ -9,10 +9,10 @@ from .signatures import dtype_name, short
 class Plan(object):
     """How requests with these input names and this output_filter are answered."""
 
-    __slots__ = ("inputs", "run", "outputs")
+    __slots__ = ("inputs", "outputs", "run")
 
     def __init__(self, inputs, run, outputs):
-        """inputs: [(name, Codec)]; run: arrays → arrays; outputs: [(name, writer, Codec, place)]."""
+        """inputs: [(name, Codec)]; run: arrays → arrays; outputs: [(name, writer, Codec, i)]."""
         self.inputs = inputs
         self.run = run
         self.outputs = outputs

@@ -1,11 +1,12 @@
-"""TensorFlowProcessor: a SavedModel or a frozen graph behind EAS's PredictRequest (read this first).
+"""TensorFlowProcessor: a SavedModel or frozen graph behind EAS's PredictRequest (read this first).
 
     process:  wire.parse → Plan.decode → Plan.run → Plan.encode
 
-What a request asks for (its signature, input names, output_filter) picks a Plan; clients ask for the
-same few things again and again, so plans are kept.
+What a request asks for (its signature, input names, output_filter) picks a Plan; clients ask for
+the same few things again and again, so plans are kept.
 """
 
+import contextlib
 import threading
 
 import google.protobuf
@@ -53,10 +54,8 @@ class TensorFlowProcessor(Processor):
 
     def _prepare_default(self):
         """Let TensorFlow optimise now what most requests will ask for."""
-        try:
+        with contextlib.suppress(ServingError):  # a request for what cannot be had will be told
             self.plan("", tuple(sorted(self._default.inputs)), ())
-        except ServingError:
-            pass  # not all of it can be asked for; a request will be told
 
     def process(self, request):
         """A PredictRequest's bytes in, a PredictResponse's out."""
@@ -75,6 +74,7 @@ class TensorFlowProcessor(Processor):
         return asked.encode(asked.run(arrays))
 
     def plan(self, signature_name, names, wanted):
+        """The Plan for requests with these sorted input names and this output_filter."""
         wanted = tuple(dict.fromkeys(wanted))
         key = (signature_name, names, wanted)
         with self._lock:

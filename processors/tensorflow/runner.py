@@ -8,9 +8,9 @@ be joined before it and split after it.
 import threading
 
 import numpy as np
-from tensorflow.core.protobuf import config_pb2
 
 from eas_processor.errors import Code, ServingError
+from tensorflow.core.protobuf import config_pb2
 
 from .api import OpError
 
@@ -69,13 +69,13 @@ class Runner(object):
         try:
             call = self._session._make_callable_from_options(options)
         except OpError as error:
-            raise of_op(error)
+            raise of_op(error) from error
 
         def run(arrays):
             try:
                 values = call(*arrays)
             except OpError as error:
-                raise of_op(error)
+                raise of_op(error) from error
             for place, value in enumerate(values):
                 if type(value) is not np.ndarray:
                     values[place] = _array(value)

@@ -132,12 +132,10 @@ def default_name(signatures):
 class Graph(object):
     """A graph without signatures: every tensor is an input and an output by its own name."""
 
-    name = ""
-    inputs = {}
-    defaults = {}
-
     def __init__(self, graph):
         """graph: a tf.Graph."""
+        self.inputs = {}
+        self.defaults = {}
         self._graph = graph
 
     def input(self, name):
@@ -155,7 +153,7 @@ class Graph(object):
             raise _invalid(
                 "the graph has no tensor '%s' to use as %s; %s"
                 % (short(name), kind, self.how_to_ask())
-            )
+            ) from None
         shape = tensor.get_shape()
         dims = None if shape.ndims is None else [-1 if d is None else d for d in shape.as_list()]
         return Tensor(tensor.name, tensor.dtype.as_datatype_enum % REFERENCE, dims)

@@ -1,24 +1,15 @@
-"""Arrays of a message to and from numpy, one codec for each dtype; knows numpy and `wire`, no TensorFlow.
+"""Arrays of a message to and from numpy, one codec for each dtype; knows no TensorFlow.
 
-`read` takes the view (fast, whole blobs); it raises `NeedsCanonical` for the few requests that only
-the canonical message can tell, and `read_canonical` reads those. Every mistake in an array becomes a
-ServingError that names the input, what came and what is wanted.
+`read` takes the view (fast, whole blobs); it raises `NeedsCanonical` for the few requests that
+only the canonical message can tell, and `read_canonical` reads those. Every mistake in an array
+becomes a ServingError that names the input, what came and what is wanted.
 """
 
 from operator import attrgetter
 
 import numpy as np
 
-from eas_processor.errors import Code, ServingError
-
-from . import varints, wire
-
-SHAPES_MAX = 1024  # remembered shapes
-SHAPE_BYTES_MAX = 64  # of those worth remembering
-RANK_MAX = 32  # numpy's bound before 2.0
-EMPTY_DIMS_PRODUCT_MAX = (1 << 31) - 1  # of an empty array's other dimensions
-
-_shapes = {}  # a serialised ArrayShape → (dims, how many values that makes)
+from . import shapes, varints, wire
 
 
 class NeedsCanonical(Exception):
@@ -49,22 +40,22 @@ class Codec(object):
             shape = b""
         else:
             raise NeedsCanonical()
-        known = _shapes.get(shape)
-        dims, count = known if known is not None else _read_shape(shape, name)
+        known = shapes.known.get(shape)
+        dims, count = known if known is not None else shapes.read(shape, name)
         try:
             return self.from_chunks(self.values_of(array), dims, count)
         except ValueError as error:
-            raise _bad_values(self, array, name, dims, error)
+            raise _bad_values(self, array, name, dims, error) from error
 
     def read_canonical(self, array, name):
         """The ndarray of a canonical message's array. Raises ServingError."""
         if array.dtype != self.number:
             raise _wrong_dtype(self, array, name)
-        dims, count = _checked_shape(tuple(array.array_shape.dim), name)
+        dims, count = shapes.check(tuple(array.array_shape.dim), name)
         try:
             return self.from_values(list(self.values_of(array)), dims, count)
         except ValueError as error:
-            raise _bad_values(self, array, name, dims, error)
+            raise _bad_values(self, array, name, dims, error) from error
 
     def from_chunks(self, chunks, dims, count):
         """The ndarray of the blobs of a view's field. Raises ValueError."""
@@ -80,7 +71,7 @@ class Codec(object):
 
 
 class FloatCodec(Codec):
-    """Numbers whose memory is their wire form: float, double, complex (two floats after another)."""
+    """Numbers whose memory is their wire form: float, double, complex (a pair of them)."""
 
     def __init__(self, number, numpy_dtype, field):
         super(FloatCodec, self).__init__(number, numpy_dtype, field)
@@ -130,12 +121,12 @@ class NarrowFloatCodec(FloatCodec):
 
 
 class VarintCodec(Codec):
-    """Integers and bools, which travel as varints. Quantized types are structs around an integer."""
+    """Integers and bools, which travel as varints. A quantized type is a struct of one integer."""
 
     def __init__(self, number, numpy_dtype, field):
         super(VarintCodec, self).__init__(number, numpy_dtype, field)
         fields = self.numpy_dtype.fields
-        self._plain = self.numpy_dtype if fields is None else list(fields.values())[0][0]
+        self._plain = self.numpy_dtype if fields is None else next(iter(fields.values()))[0]
 
     def from_chunks(self, chunks, dims, count):
         """All numbers at once."""
@@ -145,7 +136,7 @@ class VarintCodec(Codec):
         try:
             numbers = varints.decode(b"".join(chunks))
         except ValueError as error:
-            raise ValueError("%s is broken: %s" % (self.field, error))
+            raise ValueError("%s is broken: %s" % (self.field, error)) from error
         if len(numbers) != count:
             raise _Count(len(numbers), count)
         return self._shaped(numbers, dims)
@@ -225,7 +216,18 @@ _KINDS = {
     "DT_INT64": (VarintCodec, "int64_val"),
     "DT_BOOL": (VarintCodec, "bool_val"),
 }
-for _name in "INT32 UINT8 INT16 INT8 UINT16 QINT8 QUINT8 QINT32 QINT16 QUINT16".split():
+for _name in [
+    "INT32",
+    "UINT8",
+    "INT16",
+    "INT8",
+    "UINT16",
+    "QINT8",
+    "QUINT8",
+    "QINT32",
+    "QINT16",
+    "QUINT16",
+]:
     _KINDS["DT_" + _name] = (VarintCodec, "int_val")
 
 
@@ -253,43 +255,16 @@ def _joined(chunks, item_bytes):
     return b"".join(chunks)
 
 
-def _read_shape(serialised, name):
-    dims = tuple(wire.parse(serialised, wire.ArrayShape).dim)
-    known = _checked_shape(dims, name)
-    if len(serialised) <= SHAPE_BYTES_MAX and len(_shapes) < SHAPES_MAX:
-        _shapes[serialised] = known
-    return known
-
-
-def _checked_shape(dims, name):
-    """dims and how many values they make, in Python's unbounded integers: nothing is allocated."""
-    if len(dims) > RANK_MAX:
-        raise _invalid(name, "has %d dimensions, at most %d are possible" % (len(dims), RANK_MAX))
-    count = product = 1
-    for dim in dims:
-        if dim < 0:
-            raise _invalid(name, "has a negative dimension in its shape %s" % list(dims))
-        count *= dim
-        product *= dim or 1
-    if not count and product > EMPTY_DIMS_PRODUCT_MAX:
-        raise _invalid(name, "is empty but its shape %s is too large" % list(dims))
-    return dims, count
-
-
-def _invalid(name, text):
-    return ServingError(Code.INVALID_ARGUMENT, "input '%s' %s" % (name, text))
-
-
 def _wrong_dtype(codec, array, name):
     came = wire.DTYPE_NAMES.get(array.dtype, "dtype number %d" % array.dtype)
     if came == "DT_INVALID":
         came = "no dtype (DT_INVALID)"
-    return _invalid(name, "came as %s, the model wants %s" % (came, codec.name))
+    return shapes.invalid(name, "came as %s, the model wants %s" % (came, codec.name))
 
 
 def _bad_values(codec, array, name, dims, error):
     if not isinstance(error, _Count):
-        return _invalid(name, "(%s): %s" % (codec.name, error))
+        return shapes.invalid(name, "(%s): %s" % (codec.name, error))
     text = "has %d values in %s, its shape %s of %s wants %d" % (
         error.came,
         codec.field,
@@ -303,8 +278,8 @@ def _bad_values(codec, array, name, dims, error):
             text += "; values came in %s" % ", ".join(others)
         elif isinstance(codec, NarrowFloatCodec):
             text += " (the Python SDK sends none for this dtype: put them into float_val)"
-    return _invalid(name, text)
+    return shapes.invalid(name, text)
 
 
 def _value_fields(array):
-    return [field for field in wire.NUMBER_FIELDS + ("string_val",) if len(getattr(array, field))]
+    return [field for field in (*wire.NUMBER_FIELDS, "string_val") if len(getattr(array, field))]

@@ -1,7 +1,7 @@
 """Packed varints to and from arrays, all values at once.
 
-Protobuf writes int32, int64 and bool as varints: seven bits in a byte, the lowest first, the top bit
-set on all bytes but a number's last. Negative numbers are 64-bit two's complement, ten bytes.
+Protobuf writes int32, int64 and bool as varints: seven bits in a byte, the lowest first, the top
+bit set on all bytes but a number's last. Negative numbers are 64-bit two's complement, ten bytes.
 """
 
 import numpy as np

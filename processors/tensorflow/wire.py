@@ -1,9 +1,9 @@
 """The request and response messages, made from `predict.desc` when this module is imported.
 
-Generated code does not cross protobuf versions, a descriptor set does. Two sets of classes come from
-the one file: the canonical messages, and a *view* of them for speed. A packed repeated number is, on
-the wire, a length-delimited blob, so a view that declares those fields as `repeated bytes` parses the
-same request and hands out whole blobs instead of one Python object for each number.
+Generated code does not cross protobuf versions, a descriptor set does. Two sets of classes come
+from the one file: the canonical messages, and a *view* of them for speed. A packed repeated number
+is, on the wire, a length-delimited blob, so a view that declares those fields as `repeated bytes`
+parses the same request and hands out whole blobs, not one Python object for each number.
 
 The answer is written by hand: all that stands before an array's values depends on its name, dtype,
 shape and size alone, so it is remembered.
@@ -46,7 +46,7 @@ def _view_of(file):
     """`file` with the packed numbers and the shape of an array as the bytes that they are."""
     view = descriptor_pb2.FileDescriptorProto()
     view.CopyFrom(file)
-    array = [message for message in view.message_type if message.name == "ArrayProto"][0]
+    array = next(message for message in view.message_type if message.name == "ArrayProto")
     for field in array.field:
         if field.name in NUMBER_FIELDS or field.name == "array_shape":
             field.type = field.TYPE_BYTES
@@ -72,9 +72,7 @@ PredictRequest, PredictResponse, ArrayProto, ArrayShape = _classes(
 )
 (PredictRequestView,) = _classes(_view_of(_FILE), ["PredictRequest"])
 FIELD_NUMBERS = {field.name: field.number for field in ArrayProto.DESCRIPTOR.fields}
-DTYPE_NUMBERS = {
-    value.name: value.number for value in _FILE.enum_type[0].value
-}  # "DT_FLOAT" → 1
+DTYPE_NUMBERS = {value.name: value.number for value in _FILE.enum_type[0].value}  # "DT_FLOAT" → 1
 DTYPE_NAMES = {number: name for name, number in DTYPE_NUMBERS.items()}
 
 
@@ -87,7 +85,7 @@ def parse(request, message_class=PredictRequestView):
             Code.INVALID_ARGUMENT,
             "the request body (%d bytes) is not a PredictRequest message: %s"
             % (len(request), str(error).split("\n")[0] or "cannot be parsed"),
-        )
+        ) from error
 
 
 def varint(number):

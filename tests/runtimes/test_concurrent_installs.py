@@ -4,6 +4,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from eas_processor.runtimes import find
 from tests.runtimes.packages import write_gated_source, write_processor
 
 WAIT_S_MAX = 60
+LINE_S_MAX = 20
 INSTALL = """
 import sys
 from pathlib import Path
@@ -88,10 +90,17 @@ def installing(manifest: Manifest) -> Iterator["subprocess.Popen[str]"]:
 
 
 def wait_for_line(process: "subprocess.Popen[str]", words: str) -> None:
+    """Read what it says until `words` come; it is killed if they do not come in time."""
     assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
+    watchdog = threading.Timer(LINE_S_MAX, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stderr:
+            if words in line:
+                return
+    finally:
+        watchdog.cancel()
+        watchdog.join()
     raise AssertionError(f"it never said {words!r}")
 
 

@@ -1,12 +1,12 @@
 """Every dtype that an ArrayProto can carry, in and out, bit for bit as a direct Session.run."""
 
 import numpy as np
+from in_runtime import models
+from in_runtime.requests import answer, refused, request
+
 from eas_processor.errors import Code
 from processors.tensorflow import wire
 from processors.tensorflow.api import tf, tf1
-
-from in_runtime import models
-from in_runtime.requests import answer, refused, request
 
 VALUES = {
     "DT_FLOAT": [0.0, -1.5, 3.4e38, float("inf"), 1e-45, 0.1],
@@ -15,17 +15,17 @@ VALUES = {
     "DT_COMPLEX128": [0.0, 1.5, -2.0, 0.1, 3e300, -1.0],
     "DT_HALF": [0.0, -1.5, 65504.0, float("inf"), 6e-8, 0.1],
     "DT_BFLOAT16": [0.0, -1.5, 3.0e38, float("inf"), 1e-30, 0.1],
-    "DT_INT32": [0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 300],
-    "DT_INT64": [0, 1, -1, 2 ** 63 - 1, -(2 ** 63), 300],
-    "DT_INT16": [0, 1, -1, 2 ** 15 - 1, -(2 ** 15), 300],
+    "DT_INT32": [0, 1, -1, 2**31 - 1, -(2**31), 300],
+    "DT_INT64": [0, 1, -1, 2**63 - 1, -(2**63), 300],
+    "DT_INT16": [0, 1, -1, 2**15 - 1, -(2**15), 300],
     "DT_INT8": [0, 1, -1, 127, -128, 7],
     "DT_UINT8": [0, 1, 255, 127, 128, 7],
     "DT_UINT16": [0, 1, 65535, 127, 128, 700],
     "DT_QINT8": [0, 1, -1, 127, -128, 7],
     "DT_QUINT8": [0, 1, 255, 127, 128, 7],
-    "DT_QINT16": [0, 1, -1, 2 ** 15 - 1, -(2 ** 15), 300],
+    "DT_QINT16": [0, 1, -1, 2**15 - 1, -(2**15), 300],
     "DT_QUINT16": [0, 1, 65535, 127, 128, 700],
-    "DT_QINT32": [0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 300],
+    "DT_QINT32": [0, 1, -1, 2**31 - 1, -(2**31), 300],
     "DT_BOOL": [True, False, True, True, False, False],
     "DT_STRING": [b"", b"a\0", b"\0", b"\xff\xfe", "grün".encode("utf-8"), b"x" * 300],
 }
@@ -140,7 +140,11 @@ def check_a_dtype_that_came_without_values_is_refused_with_advice(_):
 
 def check_a_wrong_dtype_is_refused_with_both_names(_):
     processor = models.serve(identities())
-    for wanted, came in (("DT_FLOAT", "DT_DOUBLE"), ("DT_INT64", "DT_INT32"), ("DT_STRING", "DT_UINT8")):
+    for wanted, came in (
+        ("DT_FLOAT", "DT_DOUBLE"),
+        ("DT_INT64", "DT_INT32"),
+        ("DT_STRING", "DT_UINT8"),
+    ):
         error = refused(processor.process, request({"x": (came, [1], [1])}, wanted))
         assert error.code == Code.INVALID_ARGUMENT
         assert "'x'" in error.message and wanted in error.message and came in error.message

@@ -1,12 +1,12 @@
-"""A client's mistakes: refused by name, with what came and what is wanted; the next request works."""
+"""A client's mistakes: refused by name with what came and what is wanted; the next one works."""
 
 import numpy as np
+from in_runtime import models
+from in_runtime.requests import answer, floats, refused, request
+
 from eas_processor.errors import Code
 from processors.tensorflow import wire
 from processors.tensorflow.api import tf, tf1
-
-from in_runtime import models
-from in_runtime.requests import answer, floats, refused, request
 
 
 class Softmax(object):
@@ -54,9 +54,9 @@ def check_impossible_shapes_are_refused_without_allocating(_):
     softmax = Softmax()
     for shape, word in (
         ([-1, 6], "negative"),
-        ([2 ** 40, 2 ** 40], "values"),
-        ([2 ** 62, 4], "values"),
-        ([2 ** 40, 0, 2 ** 40], "too large"),
+        ([2**40, 2**40], "values"),
+        ([2**62, 4], "values"),
+        ([2**40, 0, 2**40], "too large"),
         ([1] * 300, "dimensions"),
     ):
         says(softmax.refused(request({"images": ("DT_FLOAT", shape, [1.0] * 6)})), "'images'", word)

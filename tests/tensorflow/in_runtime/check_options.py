@@ -2,12 +2,12 @@
 
 import os
 
+from in_runtime import models
+from in_runtime.requests import answer, floats, refused, request
+
 from eas_processor.errors import ConfigError, StartError
 from processors.tensorflow import cuda, device, options
 from processors.tensorflow.api import tf1
-
-from in_runtime import models
-from in_runtime.requests import answer, floats, refused, request
 
 
 def check_an_unknown_option_is_refused_with_a_suggestion(_):

@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
-from eas_processor.errors import Code
-from processors.tensorflow.api import tf, tf1
-
 from in_runtime import models
 from in_runtime.requests import answer, floats, refused, request
+
+from eas_processor.errors import Code
+from processors.tensorflow.api import tf, tf1
 
 
 def two_signatures():

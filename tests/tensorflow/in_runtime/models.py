@@ -4,6 +4,7 @@ import os
 import tempfile
 
 import numpy as np
+
 from processors.tensorflow.api import tf, tf1
 from processors.tensorflow.processor import TensorFlowProcessor
 
@@ -91,7 +92,9 @@ def table(folder):
         more["legacy_init_op" if tf.__version__ == "1.12.3" else "main_op"] = (
             tf1.tables_initializer()
         )
-        save(session, folder, {"serving_default": signature({"words": words}, {"ids": ids})}, **more)
+        save(
+            session, folder, {"serving_default": signature({"words": words}, {"ids": ids})}, **more
+        )
     os.remove(vocabulary)
 
 

@@ -1,6 +1,7 @@
 """Requests made and answers read with the canonical messages, as a client does."""
 
 import numpy as np
+
 from eas_processor.errors import ServingError
 from processors.tensorflow import wire
 

@@ -1,7 +1,7 @@
 """Runs inside a processor's own interpreter (3.6-clean): all checks, or writing models for others.
 
-    python run.py REPOSITORY FOLDER checks    prints {check: null, or what went wrong} as JSON
-    python run.py REPOSITORY FOLDER write     writes models that other versions will load
+python run.py REPOSITORY FOLDER checks    prints {check: null, or what went wrong} as JSON
+python run.py REPOSITORY FOLDER write     writes models that other versions will load
 """
 
 import importlib
