@@ -121,7 +121,11 @@ class Host:
 
         return [
             ("eas_ready", "1 if the service is ready", lambda: each(lambda s: float(s.ready))),
-            ("eas_queue_requests", "Requests waiting", lambda: each(lambda s: len(s.queue.waiting))),
+            (
+                "eas_queue_requests",
+                "Requests waiting",
+                lambda: each(lambda s: len(s.queue.waiting)),
+            ),
             ("eas_in_flight_requests", "Requests at workers", lambda: each(_in_flight)),
             ("eas_workers_ready", "Workers in rotation", lambda: each(_workers)),
             ("eas_worker_restarts_total", "Workers started again", lambda: each(_restarts)),
@@ -147,4 +151,3 @@ def _restarts(service: Service) -> float:
 
 def _not_found(request: Request) -> None:
     request.respond(404, b"nothing here; predictions are at /api/predict/<service>\n")
-

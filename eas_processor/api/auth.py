@@ -33,7 +33,9 @@ def allows(token: bytes, request: Request) -> bool:
     return hmac.compare_digest(given.strip(), token)
 
 
-def sign(token: bytes, method: bytes, headers: tuple[bytes, bytes, bytes], resource: bytes) -> bytes:
+def sign(
+    token: bytes, method: bytes, headers: tuple[bytes, bytes, bytes], resource: bytes
+) -> bytes:
     """The SDKs' signature. headers: the values of Content-MD5, Content-Type and Date."""
     text = b"\n".join((method, *headers, resource)).strip()
     return base64.b64encode(hmac.new(token, text, hashlib.sha1).digest())

@@ -51,7 +51,8 @@ NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()
 class Observer(Protocol):
     """Counts what was answered."""
 
-    def __call__(self, service: str, status: int, started_s: float, run_us: int) -> None: ...
+    def __call__(self, service: str, status: int, started_s: float, run_us: int) -> None:
+        """One request: its service, its status, when it began, how long the processor ran."""
 
 
 class EasCall(Call):
@@ -59,13 +60,16 @@ class EasCall(Call):
 
     __slots__ = ("_api", "_request", "_service")
 
-    def __init__(self, kind: Kind, body: bytes, request: Request, api: EasApi, service: str) -> None:
+    def __init__(
+        self, kind: Kind, body: bytes, request: Request, api: EasApi, service: str
+    ) -> None:
         super().__init__(kind, body, request.deadline_s)
         self._request = request
         self._api = api
         self._service = service
 
     def reply(self, answer: Answer) -> None:
+        """The answer as EAS gives it."""
         code, content, body, run_us = answer
         request = self._request
         status = STATUSES.get(code, 500)

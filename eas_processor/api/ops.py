@@ -13,7 +13,7 @@ TIMEOUT_S = 10.0
 
 
 class OpsApi:
-    """Answers from the services' own state; keeps none. draining() is true once a stop has begun."""
+    """Answers from the services' own state; keeps none. draining(): whether a stop has begun."""
 
     def __init__(
         self,

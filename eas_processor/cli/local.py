@@ -53,9 +53,7 @@ def plan(target: str, processor: str | None, folders: tuple[str, ...]) -> Servic
     )
 
 
-def ask(
-    plan: ServicePlan, questions: Callable[[Ask], Awaitable[T]], timeout_s: float
-) -> T:
+def ask(plan: ServicePlan, questions: Callable[[Ask], Awaitable[T]], timeout_s: float) -> T:
     """Bring the model up, let `questions` ask it, end it. Each answer has `timeout_s`."""
 
     async def run() -> T:

@@ -35,7 +35,9 @@ Two inputs as .npy: --input a=a.npy --input b=b.npy."""
 @click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
 @click.option("--token", default="", help="Of a running service.")
 @click.option("--save", type=click.Path(), help="Write the answer's bytes here.")
-@click.option("--save-request", type=click.Path(), help="Write the request's bytes: a warm-up file.")
+@click.option(
+    "--save-request", type=click.Path(), help="Write the request's bytes: a warm-up file."
+)
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds for the answer.")
 def command(
     target: str,

@@ -24,7 +24,11 @@ Each service answers at http://HOST:PORT/api/predict/<name of the service>."""
 @click.argument("files", nargs=-1, required=True, metavar="SERVICE.json...")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0: any free one.",
 )
 @click.option(
     "--processors",
@@ -33,7 +37,10 @@ Each service answers at http://HOST:PORT/api/predict/<name of the service>."""
     help="A folder of processors, or one processor's folder. May be repeated.",
 )
 @click.option(
-    "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning"])
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning"]),
 )
 @click.option(
     "--log-format",

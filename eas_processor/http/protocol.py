@@ -57,9 +57,7 @@ class Refusal(Exception):
 class HttpProtocol(asyncio.Protocol):
     """One connection."""
 
-    def __init__(
-        self, app: Application, limits: Limits, connections: Connections
-    ) -> None:
+    def __init__(self, app: Application, limits: Limits, connections: Connections) -> None:
         self._app = app
         self._limits = limits
         self._connections = connections
@@ -132,7 +130,11 @@ class HttpProtocol(asyncio.Protocol):
         self._request = None
         self._parser = httptools.HttpRequestParser(self)
         lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-        lines += [b"%b: %b" % header for header in request.headers if header[0].lower() not in OFFER_HEADERS]
+        lines += [
+            b"%b: %b" % header
+            for header in request.headers
+            if header[0].lower() not in OFFER_HEADERS
+        ]
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def eof_received(self) -> bool:
@@ -140,9 +142,7 @@ class HttpProtocol(asyncio.Protocol):
         self._closing = True
         if not self._waiting:
             return False
-        if self._request is not None and self._waiting[-1] is self._request:
-            return False  # in the middle of a request: it has left
-        return True
+        return self._request is None  # in the middle of a request, it has left
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = self._closing = True
@@ -320,7 +320,10 @@ class HttpProtocol(asyncio.Protocol):
     def tick(self, now_s: float) -> None:
         """End what took too long; called a few times a second."""
         limits = self._limits
-        if self._write_blocked_since_s and now_s > self._write_blocked_since_s + limits.write_idle_timeout_s:
+        if (
+            self._write_blocked_since_s
+            and now_s > self._write_blocked_since_s + limits.write_idle_timeout_s
+        ):
             self._transport.abort()
         elif self._linger_until_s:
             if now_s > self._linger_until_s:

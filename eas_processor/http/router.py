@@ -32,7 +32,8 @@ class Route:
 class Resolver(Protocol):
     """A dialect: finds a route for the targets that are its own, else None."""
 
-    def __call__(self, target: Target) -> Route | None: ...
+    def __call__(self, target: Target) -> Route | None:
+        """The route, if the target is this dialect's."""
 
 
 class Router:

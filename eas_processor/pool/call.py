@@ -33,7 +33,7 @@ class Call:
     kind: PROCESS or DESCRIBE. deadline_s: on `time.monotonic()`; work past it is answered at once.
     """
 
-    __slots__ = ("kind", "body", "deadline_s", "answered")
+    __slots__ = ("answered", "body", "deadline_s", "kind")
 
     def __init__(self, kind: Kind, body: bytes, deadline_s: float) -> None:
         self.kind = kind
@@ -73,6 +73,4 @@ class AwaitedCall(Call):
             return await asyncio.wait_for(self._future, self._timeout_s)
         except TimeoutError:
             self.answered = True
-            return Answer.error(
-                Code.DEADLINE_EXCEEDED, f"no answer within {self._timeout_s:g} s"
-            )
+            return Answer.error(Code.DEADLINE_EXCEEDED, f"no answer within {self._timeout_s:g} s")

@@ -38,9 +38,7 @@ class Channel(asyncio.Protocol):
     on_answers() is called after each batch of answers, on_lost(reason) once when the wall is gone.
     """
 
-    def __init__(
-        self, on_answers: Callable[[], None], on_lost: Callable[[str], None]
-    ) -> None:
+    def __init__(self, on_answers: Callable[[], None], on_lost: Callable[[str], None]) -> None:
         self._on_answers = on_answers
         self._on_lost = on_lost
         self._decoder = FrameDecoder(PAYLOAD_BYTES_MAX)

@@ -136,9 +136,7 @@ class Pool:
             log.error("worker lost, not restarted", service=self._spec.service, reason=trouble)
             return
         delay_s = restart_delay_s(self._failures)
-        log.error(
-            "worker lost", service=self._spec.service, reason=trouble, restart_in_s=delay_s
-        )
+        log.error("worker lost", service=self._spec.service, reason=trouble, restart_in_s=delay_s)
         task = asyncio.create_task(self._restart(delay_s))
         self._restarts.add(task)
         task.add_done_callback(self._restarts.discard)

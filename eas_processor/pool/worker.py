@@ -1,6 +1,6 @@
 """A worker process: started by exec with one inherited socket, watched, and ended.
 
-Never forked, never pickled to. Its output comes back as log lines, the last of which explain a death.
+Never forked, never pickled to. Its output comes back as log lines; the last explain a death.
 """
 
 from __future__ import annotations

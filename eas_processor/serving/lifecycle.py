@@ -1,7 +1,7 @@
 """The life of one model version, as a table. Readiness, status and metrics all read it.
 
-    NEW → FETCHING → STARTING → WARMING → READY ⇄ DEGRADED → DRAINING → STOPPED
-    any state before STOPPED → FAILED (with a reason) → STOPPED
+NEW → FETCHING → STARTING → WARMING → READY ⇄ DEGRADED → DRAINING → STOPPED
+any state before STOPPED → FAILED (with a reason) → STOPPED
 """
 
 from __future__ import annotations

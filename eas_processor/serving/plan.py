@@ -78,9 +78,7 @@ class ServicePlan:
             base=self._config.folder,
             cache=runtimes.cache_folder() / "models",
             progress=self._progress,
-            settings=store.FetchSettings(
-                unpack=unpack, oss_endpoint=self._config.oss_endpoint
-            ),
+            settings=store.FetchSettings(unpack=unpack, oss_endpoint=self._config.oss_endpoint),
         )
 
     def _worker(self, runtime: runtimes.Runtime, model: str) -> WorkerSpec:

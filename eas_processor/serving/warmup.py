@@ -76,4 +76,3 @@ async def replay(worker: Worker, requests: Sequence[WarmupRequest], timeout_s: f
                     f"warm-up with {request.label} failed: {answer.body.decode('utf-8', 'replace')}"
                 )
         log.info("warmed up", request=request.label, first_ms=times_ms[0], last_ms=times_ms[-1])
-

@@ -5,12 +5,13 @@
     |  size  | kind | code | flags |      id      |      aux      | payload
     +--------+------+------+-------+--------------+---------------+---------
 
-Little-endian. `size` counts the payload alone. `id` pairs an answer with its call. `aux` is a time:
-on a call its deadline (µs on CLOCK_MONOTONIC, which all processes of a machine share; 0 = none), on
-an answer how long the processor ran (µs). `code` is an `errors.Code`; `flags` a `Content` on answers.
+Little-endian. `size` counts the payload alone. `id` pairs an answer with its call. `aux` is a
+time: on a call its deadline (µs on CLOCK_MONOTONIC, which all processes of a machine share; 0 =
+none), on an answer how long the processor ran (µs). `code` is an `errors.Code`; `flags` a `Content`
+on answers.
 
-A life: worker HELLO → host LOAD → worker LOADED or FAILED → host PROCESS/DESCRIBE, worker ANSWER, in
-any order, until the host closes the socket.
+A life: worker HELLO → host LOAD → worker LOADED or FAILED → host PROCESS/DESCRIBE, worker ANSWER,
+in any order, until the host closes the socket.
 """
 
 import collections

@@ -25,14 +25,14 @@ from eas_processor.worker import frames
 from eas_processor.worker.frames import HEADER, Content, Kind
 from eas_processor.worker.processor import Answer
 
-RECV_BYTES = 1 << 20
+RECV_BYTES = 1 << 18
 SHORT_CALL_S = 0.0005  # a call under this is run by the reader itself
 JUDGED_CALLS = 8  # the shortest of so many recent calls tells what kind the model is
 FLUSH_S = 0.0005  # answers that are done wait at most so long for the ones after them
-SPIN_S = 0.0003  # at most so long is a next call awaited without sleeping
-LONE_READS = 4  # after so many single calls in a row, none later than SPIN_S after the one before
 MESSAGE_CHARS_MAX = 1024
 PR_SET_PDEATHSIG = 1
+# Plain numbers: looking up a member of an enum costs more than using it.
+PROCESS, ANSWER, OK, BINARY = map(int, (Kind.PROCESS, Kind.ANSWER, Code.OK, Content.BINARY))
 
 
 def main(fd):
@@ -137,20 +137,20 @@ class Loop(object):
         self._flushed_at = 0.0
         self._recent_s = [0.0] * JUDGED_CALLS
         self._calls = 0
-        self._lone_reads = 0  # how many of the last reads brought one call each
         self._send_lock = threading.Lock()
         self._long = None  # queue of the threads, once there are any
 
     def run(self):
         """Until the host closes the socket. Raises FrameError if that was inside a frame."""
+        # One buffer for all reads: a new one of this size each time would keep malloc busy.
+        buffer = bytearray(RECV_BYTES)
+        view = memoryview(buffer)
         while True:
-            data = self._receive()
-            if not data:
+            count = self._sock.recv_into(buffer)
+            if not count:
                 return self._decoder.close()
             self._flushed_at = time.perf_counter()
-            calls = self._decoder.feed(data)
-            self._lone_reads = self._lone_reads + 1 if len(calls) == 1 else 0
-            for frame in calls:
+            for frame in self._decoder.feed(bytes(view[:count])):
                 if min(self._recent_s) > SHORT_CALL_S and self._concurrency > 1:
                     self._hand_over(frame)
                 else:
@@ -158,23 +158,6 @@ class Loop(object):
                     if time.perf_counter() - self._flushed_at > FLUSH_S:
                         self._flush()
             self._flush()
-
-    def _receive(self):
-        """What the host sends next; b"" once it has closed.
-
-        A process that sleeps between two calls of one waiting client runs each of them with cold
-        caches, several times slower than the model's own time. So while calls come singly and close
-        together, the next one is awaited awake, for SPIN_S at the most.
-        """
-        if self._lone_reads >= LONE_READS:
-            until = time.perf_counter() + SPIN_S
-            while time.perf_counter() < until:
-                try:
-                    return self._sock.recv(RECV_BYTES, socket.MSG_DONTWAIT)
-                except BlockingIOError:
-                    os.sched_yield()
-            self._lone_reads = 0
-        return self._sock.recv(RECV_BYTES)
 
     def _flush(self):
         if self._done:
@@ -187,7 +170,7 @@ class Loop(object):
     def _hand_over(self, frame):
         if self._long is None:
             self._long = queue.Queue()
-            for number in range(self._concurrency):
+            for number in range(self._processor.threads_max or self._concurrency):
                 name = "call-%d" % number
                 threading.Thread(target=self._run_long, name=name, daemon=True).start()
         self._long.put(frame)
@@ -203,17 +186,18 @@ class Loop(object):
 
     def _answer(self, frame):
         """Run one call; its answer as an encoded frame. Never raises."""
-        if frame.aux and frame.aux < time.monotonic() * 1e6:
+        kind, _, _, id, deadline_us, payload = frame
+        if deadline_us and deadline_us < time.monotonic() * 1e6:
             return frames.encode(
-                Kind.ANSWER, b"deadline passed", frame.id, Code.DEADLINE_EXCEEDED, Content.TEXT
+                Kind.ANSWER, b"deadline passed", id, Code.DEADLINE_EXCEEDED, Content.TEXT
             )
-        code, content = Code.OK, Content.BINARY
+        code, content = OK, BINARY
         started = time.perf_counter()
         try:
-            if frame.kind == Kind.PROCESS:
-                body = self._processor.process(frame.payload)
+            if kind == PROCESS:
+                body = self._processor.process(payload)
             else:
-                body = self._processor.describe(frame.payload.decode("utf-8"))
+                body = self._processor.describe(payload.decode("utf-8"))
             if not isinstance(body, bytes):
                 body, content = _unwrap(body)
         except ServingError as error:
@@ -226,9 +210,7 @@ class Loop(object):
         ran_s = time.perf_counter() - started
         self._calls += 1
         self._recent_s[self._calls % JUDGED_CALLS] = ran_s
-        return (
-            HEADER.pack(len(body), Kind.ANSWER, code, content, frame.id, int(ran_s * 1e6)) + body
-        )
+        return HEADER.pack(len(body), ANSWER, code, content, id, int(ran_s * 1e6)) + body
 
 
 def _unwrap(value):

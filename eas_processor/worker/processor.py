@@ -30,17 +30,24 @@ class Answer(object):
 
 
 class Processor(object):
-    """Base class of all processors. `process` is the only method that must be written."""
+    """Base class of all processors. `process` is the only method that must be written.
+
+    threads_max: set it in `initialize` where more than so many calls at once would only be in each
+    other's way; the others wait inside the worker. None: as many as `config["concurrency"]`.
+    """
+
+    threads_max = None
 
     def initialize(self, model_dir, config):
         """Load the model. Called once, before anything else.
 
-        model_dir: absolute path of the local, unpacked model folder or file; "" if the service JSON
-            names no model.
-        config: dict with `service` (its name), `model_entry` and `model_config` (texts of the service
-            JSON, "" if absent), `options` (dict: the service JSON's `processor_options`), `cores`
-            (how many CPU cores this worker may use), `concurrency` (how many threads will call
-            `process` at once), `device` ("cpu" or "gpu") and `manifest` (dict: the processor's own).
+        model_dir: absolute path of the local, unpacked model folder or file; "" if the service
+            JSON names no model.
+        config: dict with `service` (its name), `model_entry` and `model_config` (texts of the
+            service JSON, "" if absent), `options` (dict: the service JSON's `processor_options`),
+            `cores` (how many CPU cores this worker may use), `concurrency` (how many threads will
+            call `process` at once), `device` ("cpu" or "gpu") and `manifest` (dict: the
+            processor's own).
         Raises ConfigError for a mistake of the user, StartError when it cannot run here.
         """
 

@@ -91,7 +91,8 @@ def _show(base: str) -> None:
     best = scores.argmax(axis=1).tolist()
     print(f"\nten real handwritten digits, labelled {digits['labels']}")
     print(f"the model says                        {best}\n")
-    print(f"""Ask for the signature:   curl {url}
+    print(
+        f"""Ask for the signature:   curl {url}
 Send a recorded request: curl --data-binary @warmup/{name}.bin {url} --output answer.pb
 On the command line:     .venv/bin/eas-processor predict {url} examples/mnist/digit.npy
 With the EAS SDK (pip install eas-prediction):
@@ -103,7 +104,9 @@ With the EAS SDK (pip install eas-prediction):
     req.add_feed('images', [1, 784], TFRequest.DT_FLOAT, [1] * 784)
     print(client.predict(req))
 
-Serving until Ctrl-C.""", flush=True)
+Serving until Ctrl-C.""",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -34,5 +34,5 @@ CONTRIB_OPS = frozenset(
     SparseFeatureCross SparseFeatureCrossV2 TPUReplicate TraverseTreeV4 TreeDeserialize
     TreeIsInitializedOp TreePredictionsV4 TreeSerialize TreeSize UpdateModelV4
     WALSComputePartialLhsAndRhs
-    """.split()  # noqa: SIM905
+    """.split()
 ) | frozenset(PACKAGES)

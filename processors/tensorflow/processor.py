@@ -60,8 +60,9 @@ class TensorFlowProcessor(Processor):
     def process(self, request):
         """A PredictRequest's bytes in, a PredictResponse's out."""
         message = wire.parse(request)
-        names = message.inputs
-        names = tuple(names) if len(names) == 1 else tuple(sorted(names))
+        names = tuple(message.inputs)
+        if len(names) > 1:
+            names = tuple(sorted(names))
         wanted = message.output_filter
         wanted = tuple(wanted) if wanted else ()
         asked = self._plans.get((message.signature_name, names, wanted))

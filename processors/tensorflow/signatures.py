@@ -137,6 +137,7 @@ class Graph(object):
         self.inputs = {}
         self.defaults = {}
         self._graph = graph
+        self._how_to_ask = None
 
     def input(self, name):
         """The Tensor of that name, with or without `:0`. Raises ServingError."""
@@ -171,6 +172,11 @@ class Graph(object):
 
     def how_to_ask(self):
         """A sentence: what is fed and what is fetched, as far as the graph shows."""
+        if self._how_to_ask is None:
+            self._how_to_ask = self._read_graph()
+        return self._how_to_ask
+
+    def _read_graph(self):
         operations = self._graph.get_operations()
         placeholders = [op.name for op in operations if op.type.startswith("Placeholder")]
         consumed = {tensor.op.name for op in operations for tensor in op.inputs}

@@ -9,21 +9,25 @@ import numpy as np
 VARINT_BYTES_MAX = 10
 
 
+class BrokenVarint(ValueError):
+    """The bytes are not a row of varints."""
+
+
 def decode(packed):
-    """The numbers in `packed` as a uint64 array. Raises ValueError for a broken varint."""
+    """The numbers in `packed` as a uint64 array. Raises BrokenVarint."""
     octets = np.frombuffer(packed, np.uint8)
     lasts = np.flatnonzero(octets < 0x80)
     if len(lasts) == len(octets):
         return octets.astype(np.uint64)
     if not len(lasts) or lasts[-1] != len(octets) - 1:
-        raise ValueError("it ends inside a number")
+        raise BrokenVarint("it ends inside a number")
     starts = np.empty_like(lasts)
     starts[0] = 0
     starts[1:] = lasts[:-1] + 1
     sizes = lasts - starts + 1
     size_max = int(sizes.max())
     if size_max > VARINT_BYTES_MAX:
-        raise ValueError("a number of %d bytes, at most 10 are possible" % size_max)
+        raise BrokenVarint("a number of %d bytes, at most 10 are possible" % size_max)
     numbers = (octets[starts] & 0x7F).astype(np.uint64)
     for position in range(1, size_max):
         longer = np.flatnonzero(sizes > position)

@@ -103,6 +103,14 @@ def length_delimited(field, value):
     return varint(field << 3 | LENGTH_DELIMITED) + varint(len(value)) + value
 
 
+def unwrapped(field):
+    """The value of a length-delimited field whose tag is one byte; nothing for an absent one."""
+    place = 1
+    while place < len(field) and field[place] & 0x80:
+        place += 1
+    return field[place + 1 :]
+
+
 class OutputWriter(object):
     """Writes one output of an answer: an entry of the map `outputs`."""
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eas_processor.cli import COMMANDS
-from tests.serving_process import PUPPETS, Serving
+from tests.serving_process import Serving
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 

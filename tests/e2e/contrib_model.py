@@ -1,6 +1,6 @@
 """Export a model with an op of tf.contrib, inside the tensorflow_cpu_1.15 runtime (3.7).
 
-    <runtime's python> contrib_model.py FOLDER
+<runtime's python> contrib_model.py FOLDER
 """
 
 import sys

@@ -87,9 +87,7 @@ def test_the_sdk_gets_exactly_the_numbers_of_a_direct_run(served, sdk):
 
 
 def test_the_empty_request_answers_the_documented_signature(served):
-    status, body = served[1].ask(
-        "GET", f"/api/predict/{NAME}", headers={"Authorization": TOKEN}
-    )
+    status, body = served[1].ask("GET", f"/api/predict/{NAME}", headers={"Authorization": TOKEN})
     assert status == 200
     assert json.loads(body) == {
         "inputs": [{"name": "images", "shape": [-1, 784], "type": "DT_FLOAT"}],

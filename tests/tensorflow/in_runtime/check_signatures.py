@@ -180,3 +180,45 @@ def check_many_threads_get_their_own_answers(_):
     for thread in threads:
         thread.join(60)
     assert not wrong
+
+
+def check_a_sparse_tensor_is_sent_and_returned_as_its_parts(_):
+    folder = models.new_folder() + "/1"
+    with tf.Graph().as_default(), tf1.Session() as session:
+        sparse = tf1.sparse_placeholder(tf.float32, [None, None], name="sparse")
+        double = tf1.SparseTensor(sparse.indices, sparse.values * 2, sparse.dense_shape)
+        models.save(session, folder, {"s": models.signature({"in": sparse}, {"out": double})})
+    processor = models.serve(folder)
+    described = json.loads(processor.describe("").body.decode())
+    names = ["in/dense_shape", "in/indices", "in/values"]
+    assert sorted(entry["name"] for entry in described["inputs"]) == names
+    inputs = {
+        "in/indices": ("DT_INT64", [2, 2], [0, 1, 2, 3]),
+        "in/values": ("DT_FLOAT", [2], [1.5, -3.0]),
+        "in/dense_shape": ("DT_INT64", [2], [4, 4]),
+    }
+    got = answer(processor.process(request(inputs)))
+    assert got["out/values"] == ("DT_FLOAT", [2], [3.0, -6.0])
+    assert got["out/indices"] == inputs["in/indices"]
+    del inputs["in/values"]
+    assert "'in/values'" in refused(processor.process, request(inputs)).message
+
+
+def check_a_default_of_the_signature_stands_in_for_an_absent_input(_):
+    from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+    if not hasattr(meta_graph_pb2.SignatureDef(), "defaults"):
+        return  # this TensorFlow cannot store one
+    folder = two_signatures()
+    with open(folder + "/saved_model.pb", "rb") as file:
+        saved_model = saved_model_pb2.SavedModel.FromString(file.read())
+    definition = saved_model.meta_graphs[0].signature_def["split"]
+    definition.defaults["b"].CopyFrom(tf.make_tensor_proto([100.0, 200.0]))
+    with open(folder + "/saved_model.pb", "wb") as file:
+        file.write(saved_model.SerializeToString())
+    processor = models.serve(folder)
+    got = answer(processor.process(request({"a": floats([1, 2])}, "split")))
+    assert (got["left"][2], got["right"][2]) == ([101.0], [202.0])
+    inputs = {"a": floats([1, 2]), "b": floats([10, 20])}
+    assert answer(processor.process(request(inputs, "split")))["left"][2] == [11.0]
+    assert "'a'" in refused(processor.process, request({}, "split")).message
