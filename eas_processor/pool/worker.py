@@ -127,6 +127,8 @@ class Worker:
             await self.stop()
             raise
         self.versions = {"python": hello["python"], **loaded["versions"]}
+        for note in loaded["notes"]:
+            log.warning(note, service=self._spec.service, pid=self.pid)
         log.info(
             "worker loaded",
             service=self._spec.service,

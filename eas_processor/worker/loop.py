@@ -89,7 +89,11 @@ def _load(sock, load):
     try:
         processor = _instantiate(load["entry"], load["paths"], load["packages"])
         processor.initialize(load["model_dir"], load["config"])
-        loaded = {"versions": processor.versions(), "load_s": round(time.time() - started, 3)}
+        loaded = {
+            "versions": processor.versions(),
+            "notes": getattr(processor, "notes", []),  # a plug-in may skip our constructor
+            "load_s": round(time.time() - started, 3),
+        }
     except ServingError as error:
         sock.sendall(frames.encode(Kind.FAILED, _text(error.message), code=error.code))
         return None

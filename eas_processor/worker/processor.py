@@ -34,9 +34,13 @@ class Processor(object):
 
     threads_max: set it in `initialize` where more than so many calls at once would only be in each
     other's way; the others wait inside the worker. None: as many as `config["concurrency"]`.
+    notes: texts appended in `initialize` that the user should read in the log.
     """
 
     threads_max = None
+
+    def __init__(self):
+        self.notes = []
 
     def initialize(self, model_dir, config):
         """Load the model. Called once, before anything else.

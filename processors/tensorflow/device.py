@@ -17,10 +17,10 @@ SMALL_MACHINE_CORES = 4
 HIDE_GPUS = "-1"
 
 
-def prepare(config, chosen):
+def prepare(config, chosen, note):
     """Set up this process; gives whether GPUs are to be used. Call before TensorFlow's import.
 
-    config: the worker's; chosen: options.Options. Raises StartError if a GPU is wanted and missing.
+    config: the worker's; chosen: options.Options; note(text): tells the user. Raises StartError if a GPU is wanted and missing.
     """
     if config.get("device") != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = HIDE_GPUS  # a cpu processor leaves GPUs alone
@@ -33,7 +33,7 @@ def prepare(config, chosen):
         return True
     if not chosen.allow_cpu:
         raise StartError(_refusal(manifest.get("name"), missing))
-    print("running on the CPU, as %s says: %s" % (ALLOW_CPU, missing))
+    note("running on the CPU, as %s says: %s" % (ALLOW_CPU, missing))
     os.environ["CUDA_VISIBLE_DEVICES"] = HIDE_GPUS
     return False
 
@@ -67,6 +67,12 @@ def session_config(tf1, config, chosen, with_gpus):
     if chosen.gpu_memory_fraction is not None:
         proto.gpu_options.per_process_gpu_memory_fraction = chosen.gpu_memory_fraction
     return proto
+
+
+def runs_at_once(config, proto):
+    """How many runs fill the cores; more of them at once only take each other's caches."""
+    cores = max(1, int(config.get("cores") or 1))
+    return max(1, -(-cores // proto.intra_op_parallelism_threads))
 
 
 def intra_op_threads(cores):

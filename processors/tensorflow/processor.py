@@ -33,8 +33,8 @@ class TensorFlowProcessor(Processor):
         chosen = options.read(config.get("options") or {})
         found = find(model_dir, config.get("model_entry") or "")
         if config.get("model_config"):
-            print("model_config is not used by the TensorFlow processor")
-        with_gpus = device.prepare(config, chosen)
+            self.notes.append("model_config is not used by the TensorFlow processor")
+        with_gpus = device.prepare(config, chosen, self.notes.append)
         api = device.import_tensorflow(config)
         from . import load, runner  # these import TensorFlow, which is ready now
 
@@ -43,6 +43,8 @@ class TensorFlowProcessor(Processor):
         model = load.load(found, session_config, chosen.saved_model_tags)
         if with_gpus:
             device.check_gpu(model.session, config)
+        if not with_gpus:
+            self.threads_max = device.runs_at_once(config, session_config)
         self._signatures = model.signatures
         self._default = model.default
         pool = runner.SESSIONS_POOL if chosen.inter_op_threads else runner.IN_CALLERS_THREAD
