@@ -21,6 +21,7 @@ from eas_processor.http.messages import Request
 from eas_processor.http.router import Router
 from eas_processor.http.server import HttpServer
 from eas_processor.observe.metrics import Metrics
+from eas_processor.pool.awake import Awake
 from eas_processor.serving.plan import ServicePlan
 from eas_processor.serving.service import Service
 
@@ -34,7 +35,8 @@ class Host:
 
     def __init__(self, plans: Sequence[ServicePlan], limits: Limits) -> None:
         self._limits = limits
-        self._services = {plan.name: Service(plan) for plan in plans}
+        awake = Awake()
+        self._services = {plan.name: Service(plan, awake) for plan in plans}
         self._stopping = asyncio.Event()
         self._metrics = Metrics(self._gauges())
         eas = EasApi(self._services, self._metrics.observe)

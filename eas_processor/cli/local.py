@@ -12,6 +12,7 @@ from msgspec import structs
 from eas_processor.config import Limits, load_service, parse_service
 from eas_processor.errors import ConfigError
 from eas_processor.observe import progress
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Answer, AwaitedCall
 from eas_processor.registry import Registry
 from eas_processor.serving.plan import ServicePlan
@@ -57,7 +58,7 @@ def ask(plan: ServicePlan, questions: Callable[[Ask], Awaitable[T]], timeout_s: 
     """Bring the model up, let `questions` ask it, end it. Each answer has `timeout_s`."""
 
     async def run() -> T:
-        service = Service(plan)
+        service = Service(plan, Awake())
 
         async def one(kind: Kind, body: bytes) -> Answer:
             call = AwaitedCall(kind, body, timeout_s)

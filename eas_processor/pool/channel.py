@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from eas_processor.errors import Code
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Answer, Call
 from eas_processor.worker.frames import (
     HEADER,
@@ -38,8 +39,11 @@ class Channel(asyncio.Protocol):
     on_answers() is called after each batch of answers, on_lost(reason) once when the wall is gone.
     """
 
-    def __init__(self, on_answers: Callable[[], None], on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_answers: Callable[[], None], on_lost: Callable[[str], None], awake: Awake
+    ) -> None:
         self._on_answers = on_answers
+        self._touch = awake.touch
         self._on_lost = on_lost
         self._decoder = FrameDecoder(PAYLOAD_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
@@ -65,6 +69,7 @@ class Channel(asyncio.Protocol):
         else:
             transport.write(header)
             transport.write(body)
+        self._touch()
 
     def send_control(self, kind: Kind, message: dict[str, Any]) -> None:
         """Send a frame that is not a call."""
@@ -114,6 +119,7 @@ class Channel(asyncio.Protocol):
                 except Exception:  # a caller's trouble must never take the wall down
                     log.exception("answer not delivered")
         self._on_answers()
+        self._touch()
 
     def connection_lost(self, error: Exception | None) -> None:
         reason = str(error) if error else ""

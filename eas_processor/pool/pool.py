@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from eas_processor.errors import ServingError, StartError
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.worker import Worker, WorkerSpec
 
 RESTART_DELAY_S_MIN = 0.1
@@ -38,12 +39,14 @@ class Pool:
         prepare: Callable[[Worker], Awaitable[None]],
         on_answers: Callable[[], None],
         on_change: Callable[[], None],
+        awake: Awake,
     ) -> None:
         self._spec = spec
         self._size = size
         self._prepare = prepare
         self._on_answers = on_answers
         self._on_change = on_change
+        self._awake = awake
         self._restarts: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._joined_at: dict[Worker, float] = {}
@@ -95,7 +98,7 @@ class Pool:
             worker.kill()
 
     async def _start_one(self) -> None:
-        worker = Worker(self._spec, self._on_answers, self._worker_exited)
+        worker = Worker(self._spec, self._on_answers, self._worker_exited, self._awake)
         self._started.append(worker)
         try:
             await worker.start()

@@ -22,6 +22,7 @@ import structlog
 import eas_processor.worker
 from eas_processor.config import Limits
 from eas_processor.errors import Code, ConfigError, StartError
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Call
 from eas_processor.pool.channel import Channel
 from eas_processor.worker.frames import PROTOCOL_VERSION, Kind
@@ -61,12 +62,13 @@ class Worker:
         spec: WorkerSpec,
         on_answers: Callable[[], None],
         on_exit: Callable[[Worker], None],
+        awake: Awake,
     ) -> None:
         self._spec = spec
         self._on_exit = on_exit
         self._on_answers = on_answers
         self._window = spec.concurrency
-        self._channel = Channel(self._answers_came, self._wall_lost)
+        self._channel = Channel(self._answers_came, self._wall_lost, awake)
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._output: deque[str] = deque(maxlen=OUTPUT_LINES_KEPT)

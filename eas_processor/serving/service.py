@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from eas_processor.errors import Code, ServingError
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Answer, Call
 from eas_processor.pool.pool import Pool
 from eas_processor.pool.worker import Worker
@@ -34,8 +35,9 @@ class Service:
     config: a `config.ServiceConfig`, see there for every bound and its unit.
     """
 
-    def __init__(self, plan: ServicePlan) -> None:
+    def __init__(self, plan: ServicePlan, awake: Awake) -> None:
         self.plan = plan
+        self._awake = awake
         self.name = plan.name
         self.lifecycle = Lifecycle()
         self.queue = Queue(plan.queue_calls_max)
@@ -97,7 +99,12 @@ class Service:
             self._warmup = material.warmup
             self.lifecycle.move(State.STARTING)
             self.pool = Pool(
-                material.worker, self.plan.workers, self._prepare, self._pump, self._workers_changed
+                material.worker,
+                self.plan.workers,
+                self._prepare,
+                self._pump,
+                self._workers_changed,
+                self._awake,
             )
             self.pool.restart_when_dead = self.plan.restart_when_dead
             await self.pool.start()

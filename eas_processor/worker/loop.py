@@ -29,6 +29,8 @@ RECV_BYTES = 1 << 18
 SHORT_CALL_S = 0.0005  # a call under this is run by the reader itself
 JUDGED_CALLS = 8  # the shortest of so many recent calls tells what kind the model is
 FLUSH_S = 0.0005  # answers that are done wait at most so long for the ones after them
+AWAKE_S = 0.0002  # calls further apart than this are slept between
+CLOSE_READS = 8  # so many must have followed each other closely first
 MESSAGE_CHARS_MAX = 1024
 PR_SET_PDEATHSIG = 1
 # Plain numbers: looking up a member of an enum costs more than using it.
@@ -141,6 +143,7 @@ class Loop(object):
         self._flushed_at = 0.0
         self._recent_s = [0.0] * JUDGED_CALLS
         self._calls = 0
+        self._close_reads = 0  # how many of the last reads came soon after the answer before
         self._send_lock = threading.Lock()
         self._long = None  # queue of the threads, once there are any
 
@@ -150,10 +153,12 @@ class Loop(object):
         buffer = bytearray(RECV_BYTES)
         view = memoryview(buffer)
         while True:
-            count = self._sock.recv_into(buffer)
+            count = self._receive_into(buffer)
             if not count:
                 return self._decoder.close()
-            self._flushed_at = time.perf_counter()
+            now = time.perf_counter()
+            self._close_reads = self._close_reads + 1 if now - self._flushed_at < AWAKE_S else 0
+            self._flushed_at = now
             for frame in self._decoder.feed(bytes(view[:count])):
                 if min(self._recent_s) > SHORT_CALL_S and self._concurrency > 1:
                     self._hand_over(frame)
@@ -162,6 +167,21 @@ class Loop(object):
                     if time.perf_counter() - self._flushed_at > FLUSH_S:
                         self._flush()
             self._flush()
+
+    def _receive_into(self, buffer):
+        """How many bytes the host sent; 0 once it has closed.
+
+        Waking a process that sleeps can take longer than a small model takes to run. So while calls
+        follow each other closely the next is awaited awake, for AWAKE_S at the most.
+        """
+        if self._close_reads >= CLOSE_READS:
+            until = self._flushed_at + AWAKE_S
+            while time.perf_counter() < until:
+                try:
+                    return self._sock.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+                except BlockingIOError:
+                    os.sched_yield()  # whoever else wants this core comes first
+        return self._sock.recv_into(buffer)
 
     def _flush(self):
         if self._done:

@@ -20,7 +20,8 @@ HIDE_GPUS = "-1"
 def prepare(config, chosen, note):
     """Set up this process; gives whether GPUs are to be used. Call before TensorFlow's import.
 
-    config: the worker's; chosen: options.Options; note(text): tells the user. Raises StartError if a GPU is wanted and missing.
+    config: the worker's; chosen: options.Options; note(text): tells the user. Raises StartError if
+    a GPU is wanted and missing.
     """
     if config.get("device") != "gpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = HIDE_GPUS  # a cpu processor leaves GPUs alone

@@ -1,6 +1,7 @@
 """TensorFlowProcessor: a SavedModel or frozen graph behind EAS's PredictRequest (read this first).
 
     process:  wire.parse → Plan.decode → Plan.run → Plan.encode
+              (Layout.arrays instead of the first two, for a request like one before it)
 
 What a request asks for (its signature, input names, output_filter) picks a Plan; clients ask for
 the same few things again and again, so plans are kept.
@@ -16,6 +17,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.worker.processor import Answer, Processor
 
 from . import describe, device, options, wire
+from . import layout as layouts
 from .find import find
 from .plan import codecs
 from .plan import make as make_plan
@@ -23,6 +25,8 @@ from .signatures import hint, listed, short
 from .tensors import NeedsCanonical
 
 PLANS_MAX = 128  # a client's choice of names must not fill the memory
+LAYOUTS_MAX = 256
+LAYOUT_TRIES_MAX = 16
 
 
 class TensorFlowProcessor(Processor):
@@ -51,6 +55,8 @@ class TensorFlowProcessor(Processor):
         self._runner = runner.Runner(model.session, pool)
         self._codec_of = codecs(lambda number: api.tf.as_dtype(number).as_numpy_dtype)
         self._plans = {}
+        self._layouts = {}  # by the request's length
+        self._tries = {}
         self._lock = threading.Lock()
         self._prepare_default()
 
@@ -61,6 +67,11 @@ class TensorFlowProcessor(Processor):
 
     def process(self, request):
         """A PredictRequest's bytes in, a PredictResponse's out."""
+        layout = self._layouts.get(len(request))
+        if layout is not None:
+            arrays = layout.arrays(request)
+            if arrays is not None:
+                return layout.plan.encode(layout.plan.run(arrays))
         message = wire.parse(request)
         names = tuple(message.inputs)
         if len(names) > 1:
@@ -74,7 +85,18 @@ class TensorFlowProcessor(Processor):
             arrays = asked.decode(message)
         except NeedsCanonical:
             arrays = asked.decode_canonical(wire.parse(request, wire.PredictRequest))
-        return asked.encode(asked.run(arrays))
+        answer = asked.encode(asked.run(arrays))
+        self._learn(request, asked, arrays)
+        return answer
+
+    def _learn(self, request, plan, arrays):
+        """Remember where the numbers lie, for requests of the same length."""
+        size = len(request)
+        tries = self._tries.get(size, 0)
+        if tries >= LAYOUT_TRIES_MAX or len(self._tries) >= LAYOUTS_MAX:
+            return  # kinds of requests that differ although they are as long: parse them
+        self._tries[size] = tries + 1
+        self._layouts[size] = layouts.learn(request, plan, arrays)
 
     def plan(self, signature_name, names, wanted):
         """The Plan for requests with these sorted input names and this output_filter."""

@@ -1,10 +1,14 @@
 """The host's end of the wall, fed with bytes."""
 
 from eas_processor.errors import Code
+from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Call
 from eas_processor.pool.channel import Channel
 from eas_processor.worker.frames import FrameDecoder, Kind, encode
 from tests.http.fakes import Transport
+
+
+AWAKE = Awake()
 
 
 class Caller(Call):
@@ -21,7 +25,7 @@ class Caller(Call):
 
 def connected():
     told = []
-    channel = Channel(lambda: told.append("answers"), lambda reason: told.append(reason))
+    channel = Channel(lambda: told.append("answers"), lambda reason: told.append(reason), AWAKE)
     transport = Transport()
     channel.connection_made(transport)
     return channel, transport, told
