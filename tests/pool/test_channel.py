@@ -7,7 +7,6 @@ from eas_processor.pool.channel import Channel
 from eas_processor.worker.frames import FrameDecoder, Kind, encode
 from tests.http.fakes import Transport
 
-
 AWAKE = Awake()
 
 
