@@ -1,8 +1,9 @@
 """Keeps the event loop from sleeping while the next event is only microseconds away.
 
 A process that sleeps must be woken; on a virtual machine that takes longer than a small model
-takes to run: four wake-ups make most of a lone request's latency. So while events follow each other
-closely, the loop polls instead, for AWAKE_S at the most after the last of them. A quiet host sleeps.
+takes to run: four wake-ups make most of a lone request's latency. So while events follow each
+other closely, the loop polls instead, for AWAKE_S at the most after the last of them. A quiet host
+sleeps.
 """
 
 from __future__ import annotations
