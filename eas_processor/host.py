@@ -111,9 +111,12 @@ class Host:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            self._server.tick(now_s)
-            for service in self._services.values():
-                service.tick(now_s)
+            try:
+                self._server.tick(now_s)
+                for service in self._services.values():
+                    service.tick(now_s)
+            except Exception:  # without the next tick no request would ever end in time
+                log.exception("tick failed")
 
     def _gauges(self) -> list[tuple[str, str, Callable[[], list[tuple[dict[str, str], float]]]]]:
         services = self._services

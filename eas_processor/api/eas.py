@@ -7,6 +7,7 @@ Source: EAS documentation, status codes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from eas_processor.api import auth
@@ -45,6 +46,9 @@ CLOSING = frozenset({408, 450})  # EAS closes the connection with these
 
 CONTENT_TYPES = {Content.BINARY: BINARY, Content.JSON: JSON, Content.TEXT: TEXT}
 
+# Plain numbers: looking up a member of an enum costs more than using it.
+PROCESS, DESCRIBE = int(Kind.PROCESS), int(Kind.DESCRIBE)
+
 NO_HEADERS: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -58,14 +62,14 @@ class Observer(Protocol):
 class EasCall(Call):
     """A call that answers an HTTP request."""
 
-    __slots__ = ("_api", "_request", "_service")
+    __slots__ = ("_observe", "_request", "_service")
 
     def __init__(
-        self, kind: Kind, body: bytes, request: Request, api: EasApi, service: str
+        self, kind: int, body: bytes, request: Request, observe: Observer, service: str
     ) -> None:
         super().__init__(kind, body, request.deadline_s)
         self._request = request
-        self._api = api
+        self._observe = observe
         self._service = service
 
     def reply(self, answer: Answer) -> None:
@@ -77,13 +81,13 @@ class EasCall(Call):
             request.respond(200, body, CONTENT_TYPES[content])  # type: ignore[index]
         else:
             request.respond(status, body, TEXT, NO_HEADERS, status in CLOSING)
-        self._api.observe(self._service, status, request.started_s, run_us)
+        self._observe(self._service, status, request.started_s, run_us)
 
     def abandon(self) -> None:
         """The client left: the call gives up its place; what still comes is thrown away."""
         if not self.answered:
             self.answered = True
-            self._api.observe(self._service, 499, self._request.started_s, 0)
+            self._observe(self._service, 499, self._request.started_s, 0)
 
 
 class EasApi:
@@ -91,7 +95,7 @@ class EasApi:
 
     def __init__(self, services: dict[str, Service], observe: Observer) -> None:
         self._services = services
-        self.observe = observe
+        self._observe = observe
 
     def resolve(self, target: Target) -> Route | None:
         """The longest known service name that the path begins with; the rest is let be."""
@@ -105,32 +109,33 @@ class EasApi:
         if service is None:
             return Route(lambda request: self._unknown(request, asked), UNKNOWN_TIMEOUT_S)
         signature = target.query.get("signature", "").encode()
+        return Route(self._handler(service, signature), service.plan.request_timeout_s)
+
+    def _handler(self, service: Service, signature: bytes) -> Callable[[Request], None]:
+        """What answers requests to a service; all that can be looked up is looked up here."""
+        name, submit, observe = service.name, service.submit, self._observe
         token = (service.plan.token or "").encode()
 
         def handle(request: Request) -> None:
-            self._handle(request, service, token, signature)
+            if request.method != b"POST" and request.method != b"GET":
+                request.respond(405, b"use POST (or GET for the signature)\n", TEXT, ALLOW)
+            elif token and not auth.allows(token, request):
+                request.respond(401, b"the service's token is missing or wrong\n")
+                observe(name, 401, request.started_s, 0)
+            else:
+                body = request.body
+                call = EasCall(
+                    PROCESS if body else DESCRIBE, body or signature, request, observe, name
+                )
+                request.on_gone = call.abandon
+                submit(call)
 
-        return Route(handle, service.plan.request_timeout_s)
-
-    def _handle(self, request: Request, service: Service, token: bytes, signature: bytes) -> None:
-        if request.method != b"POST" and request.method != b"GET":
-            request.respond(405, b"use POST (or GET for the signature)\n", TEXT, ALLOW)
-            return
-        if token and not auth.allows(token, request):
-            request.respond(401, b"the service's token is missing or wrong\n")
-            self.observe(service.name, 401, request.started_s, 0)
-            return
-        if request.body:
-            call = EasCall(Kind.PROCESS, request.body, request, self, service.name)
-        else:
-            call = EasCall(Kind.DESCRIBE, signature, request, self, service.name)
-        request.on_gone = call.abandon
-        service.submit(call)
+        return handle
 
     def _unknown(self, request: Request, name: str) -> None:
         known = ", ".join(sorted(self._services)) or "none"
         request.respond(404, f"no service {name!r} here; known: {known}\n".encode())
-        self.observe("", 404, request.started_s, 0)
+        self._observe("", 404, request.started_s, 0)
 
 
 ALLOW = ((b"Allow", b"GET, POST"),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -42,10 +44,18 @@ def command(
     if as_json:
         click.echo(answer.body, nl=False)
         return
-    found = json.loads(answer.body)
-    for entry in [found] if "signature_name" in found else found.values():
-        click.echo(f"signature {entry['signature_name']}")
-        for side in ("inputs", "outputs"):
-            for tensor in entry[side]:
-                shape = "any rank" if tensor.get("unknown_rank") else tensor["shape"]
-                click.echo(f"  {side[:-1]:6} {tensor['name']:24} {tensor['type']:12} {shape}")
+    try:
+        found = json.loads(answer.body)
+        for entry in [found] if "signature_name" in found else found.values():
+            click.echo(_signature(entry))
+    except (ValueError, LookupError, TypeError, AttributeError):  # not every processor has any
+        click.echo(answer.body)
+
+
+def _signature(entry: dict[str, Any]) -> str:
+    lines = [f"signature {entry['signature_name']}"]
+    for side in ("inputs", "outputs"):
+        for tensor in entry[side]:
+            shape = "any rank" if tensor.get("unknown_rank") else tensor["shape"]
+            lines.append(f"  {side[:-1]:6} {tensor['name']:24} {tensor['type']:12} {shape}")
+    return "\n".join(lines)

@@ -57,6 +57,9 @@ def command(
     logs.configure("warning")
     if bool(request_file) == bool(inputs):
         raise click.UsageError("give a request file, or --input NAME=FILE.npy, and not both")
+    for pair in inputs:
+        if "=" not in pair:
+            raise click.UsageError(f"--input {pair}: write --input NAME=FILE.npy")
     maker = _RequestMaker(request_file, inputs, more["signature"], list(more["outputs"]))
 
     async def question(ask: Callable[[Kind, bytes], Awaitable[Answer]]) -> Answer:
@@ -64,7 +67,7 @@ def command(
 
         body = await maker.make(ask)
         if more["save_request"]:
-            Path(more["save_request"]).write_bytes(body)
+            _write(more["save_request"], body)
         return await ask(Kind.PROCESS, body)
 
     if target.startswith(("http://", "https://")) and "/api/predict/" in target:
@@ -77,7 +80,7 @@ def command(
         click.echo(f"error: {answer.body.decode('utf-8', 'replace').strip()}", err=True)
         raise click.exceptions.Exit(1)
     if more["save"]:
-        Path(more["save"]).write_bytes(answer.body)
+        _write(more["save"], answer.body)
     try:
         _print_outputs(answer.body)
     except ValueError:  # not every processor answers a PredictResponse
@@ -139,7 +142,21 @@ class _RequestMaker:
         answer = await ask(Kind.DESCRIBE, signature.encode())
         if answer.code != Code.OK:
             raise ConfigError(answer.body.decode("utf-8", "replace").strip())
-        return {entry["name"]: entry["type"] for entry in json.loads(answer.body)["inputs"]}
+        try:
+            return {entry["name"]: entry["type"] for entry in json.loads(answer.body)["inputs"]}
+        except (ValueError, LookupError, TypeError):
+            raise ConfigError(
+                "the processor does not tell its inputs; give the request as its bytes (.bin)"
+            ) from None
+
+
+def _write(path: str, body: bytes) -> None:
+    from eas_processor.errors import ConfigError
+
+    try:
+        Path(path).write_bytes(body)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
 
 
 def _read_npy(path: Path) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
+from http.client import HTTPException
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -24,16 +25,16 @@ def ask(url: str, token: str, questions: Callable[[Ask], Awaitable[T]], timeout_
         target = url
         if kind is Kind.DESCRIBE:
             target, body = f"{url}?signature={quote(body)}", b""
-        request = urllib.request.Request(target, data=body, method="POST")
-        if token:
-            request.add_header("Authorization", token)
         try:
+            request = urllib.request.Request(target, data=body, method="POST")
+            if token:
+                request.add_header("Authorization", token)
             with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 return Answer(Code.OK, Content.BINARY, answer.read())
         except urllib.error.HTTPError as error:
             text = error.read().decode("utf-8", "replace").strip()
             return Answer.error(Code.UNKNOWN, f"status {error.code}: {text}")
-        except OSError as error:
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise ServingError(Code.UNAVAILABLE, f"{url}: {reason}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,10 +114,15 @@ class _Speaker:
         self._base += f":{port}"
         for plan in self._plans:
             if plan.generated_token:
-                click.echo(f"{plan.name}: generated token {plan.token}", err=True)
-        click.echo(f"listening on {self._base}", err=True)
+                _say(f"{plan.name}: generated token {plan.token}")
+        _say(f"listening on {self._base}")
 
     def ready(self) -> None:
         """All services are."""
         for plan in self._plans:
-            click.echo(f"{plan.name}: ready at {self._base}/api/predict/{plan.name}", err=True)
+            _say(f"{plan.name}: ready at {self._base}/api/predict/{plan.name}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens: no reason not to serve
+        click.echo(text, err=True)

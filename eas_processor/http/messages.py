@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from eas_processor.http.protocol import HttpProtocol
@@ -13,6 +13,7 @@ JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 
 HEAD_END = b"\r\n\r\n"
+OFFER_HEADERS = (b"upgrade", b"http2-settings")
 
 REASONS = {
     200: b"OK",
@@ -91,6 +92,37 @@ class Request:
         """Answer, once. The client may have left: then nothing happens."""
         self.on_gone = None
         self._protocol.respond(self, render(status, len(body), content_type, headers), body, close)
+
+
+class Application(Protocol):
+    """What the protocol hands requests to."""
+
+    def begin(self, request: Request) -> None:
+        """The head has come: set `route` and `deadline_s`."""
+
+    def handle(self, request: Request) -> None:
+        """The whole request has come: see that `request.respond` is called, now or later."""
+
+
+class Refusal(Exception):
+    """The request cannot be taken further: a status, some words, and the connection ends."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+        self.words = words
+
+
+def without_offer(request: Request, version: bytes) -> bytes:
+    """A request's head, written anew without its offer to upgrade."""
+    lines = [b"%b %b HTTP/%b" % (request.method, request.target, version)]
+    for name, value in request.headers:
+        if name.lower() == b"connection":
+            options = (option.strip() for option in value.split(b","))
+            value = b", ".join(o for o in options if o.lower() not in OFFER_HEADERS)
+        if name.lower() not in OFFER_HEADERS and (value or name.lower() != b"connection"):
+            lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join(lines) + HEAD_END
 
 
 _heads: dict[tuple[int, bytes], bytes] = {}

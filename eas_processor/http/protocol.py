@@ -9,32 +9,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
 
 import httptools
 
 from eas_processor.config import Limits
-from eas_processor.http.messages import TEXT, Request, render
+from eas_processor.http.messages import (
+    TEXT,
+    Application,
+    Refusal,
+    Request,
+    render,
+    without_offer,
+)
 
 RECV_BYTES = 256 * 1024  # the most that one data_received brings
 LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connection is cut
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
 CHECKED_HEADER_BYTES = (len(b"content-length"), len(b"expect"))
-OFFER_HEADERS = (b"upgrade", b"connection", b"http2-settings")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END_CLOSE = b"\r\nConnection: close\r\n\r\n"
 HEAD_END_KEEP = b"\r\nConnection: keep-alive\r\n\r\n"
-
-
-class Application(Protocol):
-    """What the protocol hands requests to."""
-
-    def begin(self, request: Request) -> None:
-        """The head has come: set `route` and `deadline_s`."""
-
-    def handle(self, request: Request) -> None:
-        """The whole request has come: see that `request.respond` is called, now or later."""
 
 
 class Connections:
@@ -43,15 +37,6 @@ class Connections:
     def __init__(self) -> None:
         self.open: set[HttpProtocol] = set()
         self.held_bytes = 0
-
-
-class Refusal(Exception):
-    """The request cannot be taken further: a status, some words, and the connection ends."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(words)
-        self.status = status
-        self.words = words
 
 
 class HttpProtocol(asyncio.Protocol):
@@ -68,11 +53,13 @@ class HttpProtocol(asyncio.Protocol):
         self._closing = False  # no further request will be read
         self._closed = False
         self._draining = False
+        self._ended = False  # the last answer is out; we linger
         # Time and flow
         self._quiet_since_s = 0.0
-        self._write_blocked_since_s = 0.0
+        self._unwritten_bytes = 0  # of answers, at the last tick
+        self._taken_at_s = 0.0  # when the client was last seen to take some of them
+        self._write_blocked = False
         self._held_bytes = 0  # of bodies that came and are not yet answered
-        self._linger_until_s = 0.0
         self._reading = True
         # The request that is arriving
         self._request: Request | None = None
@@ -97,20 +84,17 @@ class HttpProtocol(asyncio.Protocol):
             return  # lingering: the answer is out, what still comes is not wanted
         try:
             self._feed(data)
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._refuse(cause if isinstance(cause, Refusal) else Refusal(400, "bad request"))
-        except httptools.HttpParserError as error:
-            self._refuse(Refusal(400, f"not HTTP/1.1: {error}"))
-        except Refusal as refusal:
-            self._refuse(refusal)
+        except (httptools.HttpParserError, Refusal) as error:
+            if not self._closing:  # else it lies behind the last request that is wanted
+                self._refuse(_refusal(error))
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._feed(self._decline_upgrade() + data[upgrade.args[0] :])
-            return
+        while True:
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._decline_upgrade() + data[upgrade.args[0] :]
         if self._request is not None and not self._head_done:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.header_bytes_max + RECV_BYTES:
@@ -128,21 +112,17 @@ class HttpProtocol(asyncio.Protocol):
             raise Refusal(405, "this is no proxy")
         self._waiting.pop()
         self._request = None
+        head = without_offer(request, self._parser.get_http_version().encode())
         self._parser = httptools.HttpRequestParser(self)
-        lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
-        lines += [
-            b"%b: %b" % header
-            for header in request.headers
-            if header[0].lower() not in OFFER_HEADERS
-        ]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
+        return head
 
     def eof_received(self) -> bool:
         """The client will send no more. It may still read the answers to what it sent."""
         self._closing = True
-        if not self._waiting:
-            return False
-        return self._request is None  # in the middle of a request, it has left
+        if self._request is not None and self._waiting:
+            self._waiting.pop()  # it left in the middle of this one
+            self._request = None
+        return bool(self._waiting)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = self._closing = True
@@ -158,6 +138,8 @@ class HttpProtocol(asyncio.Protocol):
     # the parser's callbacks: they only collect and check
 
     def on_message_begin(self) -> None:
+        if self._closing:
+            raise Refusal(400, "no further request is wanted")  # ends the parsing, unanswered
         self._request = Request(self, time.monotonic())
         self._request.deadline_s = self._request.started_s + self._limits.header_timeout_s
         self._head_bytes = 0
@@ -203,11 +185,17 @@ class HttpProtocol(asyncio.Protocol):
             return
         self._head_done = True
         request.keep_alive = self._parser.should_keep_alive()
-        if request.keep_alive and self._parser.get_http_version() == "1.0":
-            request.head_end = HEAD_END_KEEP
+        if self._parser.get_http_version() == "1.0":
+            self._wants_continue = False
+            if request.keep_alive:
+                request.head_end = HEAD_END_KEEP
         self._app.begin(request)
         if self._wants_continue and self._waiting[0] is request:
-            self._transport.write(CONTINUE)
+            self._continue()
+
+    def _continue(self) -> None:
+        self._wants_continue = False
+        self._transport.write(CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -228,7 +216,8 @@ class HttpProtocol(asyncio.Protocol):
         request.body = body[0] if len(body) == 1 else b"".join(body)
         self._request = None
         self._body = []
-        if not request.keep_alive:
+        self._wants_continue = False
+        if not request.keep_alive or self._draining:
             self._closing = True
         if len(self._waiting) >= self._limits.pipelined_requests_max and self._reading:
             self._reading = False
@@ -241,7 +230,9 @@ class HttpProtocol(asyncio.Protocol):
         """Take the answer to a request; write it when all before it are written."""
         if self._closed or request.rendered is not None:
             return
-        if close or self._draining or not request.keep_alive:
+        waiting = self._waiting
+        last = self._draining and waiting and waiting[-1] is request
+        if close or last or not request.keep_alive:
             self._closing = True
             request.keep_alive = False
             head += HEAD_END_CLOSE
@@ -250,9 +241,9 @@ class HttpProtocol(asyncio.Protocol):
         if request.method == b"HEAD":
             body = b""
         request.rendered = (head, body)
-        waiting = self._waiting
         while waiting and waiting[0].rendered is not None:
             done = waiting.popleft()
+            self._release(len(done.body))
             head, body = done.rendered  # type: ignore[misc]
             if len(body) <= JOIN_BYTES_MAX:
                 self._transport.write(head + body)
@@ -263,13 +254,13 @@ class HttpProtocol(asyncio.Protocol):
                 self._end()
                 return
         if waiting:
+            if self._wants_continue and self._head_done and waiting[0] is self._request:
+                self._continue()
             return
-        self._connections.held_bytes -= self._held_bytes
-        self._held_bytes = 0
         self._quiet_since_s = time.monotonic()
         if self._closing:
             self._end()
-        elif not self._reading and not self._write_blocked_since_s:
+        elif not self._reading and not self._write_blocked:
             self._reading = True
             self._transport.resume_reading()
 
@@ -291,27 +282,33 @@ class HttpProtocol(asyncio.Protocol):
             if request.on_gone is not None:
                 request.on_gone()
         self._waiting.clear()
-        self._connections.held_bytes -= self._held_bytes
-        self._held_bytes = 0
+        self._request = None
+        self._body = []
+        self._release(self._held_bytes)
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
-            self._linger_until_s = time.monotonic() + LINGER_S
+            self._ended = True
+            self._taken_at_s = time.monotonic()
             if not self._reading:
                 self._reading = True
                 self._transport.resume_reading()
         else:
             self._transport.close()
 
+    def _release(self, body_bytes: int) -> None:
+        self._held_bytes -= body_bytes
+        self._connections.held_bytes -= body_bytes
+
     # time, flow, the end
 
     def pause_writing(self) -> None:
-        self._write_blocked_since_s = time.monotonic()
+        self._write_blocked = True
         if self._reading:
             self._reading = False
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._write_blocked_since_s = 0.0
+        self._write_blocked = False
         few = len(self._waiting) < self._limits.pipelined_requests_max
         if not self._reading and few and not self._closed:
             self._reading = True
@@ -320,19 +317,22 @@ class HttpProtocol(asyncio.Protocol):
     def tick(self, now_s: float) -> None:
         """End what took too long; called a few times a second."""
         limits = self._limits
-        if (
-            self._write_blocked_since_s
-            and now_s > self._write_blocked_since_s + limits.write_idle_timeout_s
-        ):
+        unwritten = self._transport.get_write_buffer_size()
+        if unwritten != self._unwritten_bytes:
+            self._unwritten_bytes = unwritten
+            self._taken_at_s = now_s
+        if unwritten and now_s > self._taken_at_s + limits.write_idle_timeout_s:
             self._transport.abort()
-        elif self._linger_until_s:
-            if now_s > self._linger_until_s:
+        elif self._ended:
+            if not unwritten and now_s > self._taken_at_s + LINGER_S:
                 self._transport.abort()
         elif self._request is not None:
             if now_s > self._request.deadline_s:
                 self._refuse(Refusal(408, "the request took too long to arrive"))
-        elif not self._waiting and now_s > self._quiet_since_s + limits.keep_alive_idle_s:
-            self._transport.close()
+        elif not self._waiting and not unwritten:
+            quiet_since_s = max(self._quiet_since_s, self._taken_at_s)
+            if now_s > quiet_since_s + limits.keep_alive_idle_s:
+                self._transport.close()
 
     def abort(self) -> None:
         """Cut the connection, whatever it is doing."""
@@ -341,9 +341,15 @@ class HttpProtocol(asyncio.Protocol):
     def drain(self) -> None:
         """Finish what has begun, then close."""
         self._draining = True
-        if not self._waiting and not self._linger_until_s:
+        if self._request is None:
             self._closing = True
+        if not self._waiting and not self._ended:
             self._transport.close()
 
 
-ProtocolFactory = Callable[[], HttpProtocol]
+def _refusal(error: Exception) -> Refusal:
+    """What to answer to what the parser or one of its callbacks raised."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        cause = error.__context__
+        return cause if isinstance(cause, Refusal) else Refusal(400, "bad request")
+    return error if isinstance(error, Refusal) else Refusal(400, f"not HTTP/1.1: {error}")

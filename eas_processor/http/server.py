@@ -8,7 +8,8 @@ import time
 
 from eas_processor.config import Limits
 from eas_processor.errors import StartError
-from eas_processor.http.protocol import Application, Connections, HttpProtocol
+from eas_processor.http.messages import Application
+from eas_processor.http.protocol import Connections, HttpProtocol
 
 DRAIN_POLL_S = 0.02
 

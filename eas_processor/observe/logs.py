@@ -5,6 +5,7 @@ Never a body, never a token. The only module that configures structlog.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
@@ -34,6 +35,20 @@ def configure(level: str = "info", style: str = "auto") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stream()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
+
+
+class _Stream:
+    """Standard error, whose reader may be gone or its disk full: that must end nothing else."""
+
+    def write(self, text: str) -> None:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()

@@ -35,7 +35,7 @@ class Call:
 
     __slots__ = ("answered", "body", "deadline_s", "kind")
 
-    def __init__(self, kind: Kind, body: bytes, deadline_s: float) -> None:
+    def __init__(self, kind: int, body: bytes, deadline_s: float) -> None:
         self.kind = kind
         self.body = body
         self.deadline_s = deadline_s

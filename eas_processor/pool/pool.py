@@ -149,6 +149,8 @@ class Pool:
         self.restarts_total += 1
         try:
             await self._start_one()
-        except ServingError as error:
-            self._note_failure(f"a new worker could not start: {error.message}")
+        except Exception as error:  # whatever it was: giving up would be for good
+            if not isinstance(error, ServingError):
+                log.exception("restart failed", service=self._spec.service)
+            self._note_failure(f"a new worker could not start: {error}")
             self._on_change()

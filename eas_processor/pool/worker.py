@@ -125,18 +125,16 @@ class Worker:
                 raise StartError("the worker speaks another version of the wall")
             self._channel.send_control(Kind.LOAD, self._spec.load)
             loaded = await self._expect(Kind.LOADED, limits.model_load_timeout_s)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                self.kill()  # it would not notice before it has loaded
             await self.stop()
             raise
         self.versions = {"python": hello["python"], **loaded["versions"]}
         for note in loaded["notes"]:
             log.warning(note, service=self._spec.service, pid=self.pid)
-        log.info(
-            "worker loaded",
-            service=self._spec.service,
-            pid=self.pid,
-            load_s=loaded["load_s"],
-            **self.versions,
+        log.bind(**self.versions).info(  # a plug-in's names may be our own: ours win
+            "worker loaded", service=self._spec.service, pid=self.pid, load_s=loaded["load_s"]
         )
 
     async def stop(self) -> None:
@@ -158,7 +156,10 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _spawn(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError as error:
+            raise StartError(f"no socket for a worker: {error.strerror}") from None
         with theirs:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
@@ -244,6 +245,7 @@ class Worker:
         """A worker without a wall is of no use, whatever it still does."""
         if reason:
             log.warning("wall lost", service=self._spec.service, pid=self.pid, reason=reason)
+        self._window = 0  # what has no room is given no calls
         if not self._stopping:
             asyncio.get_running_loop().call_later(WALL_GRACE_S, self.kill)
 

@@ -38,11 +38,15 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Lifecycle:
-    """The current state, why, and since when. `move` is the only way to change it."""
+    """The current state, why, and since when. `move` is the only way to change it.
+
+    takes_calls: whether a call may go to a worker now; asked for each request.
+    """
 
     def __init__(self) -> None:
         self.state = State.NEW
         self.reason = ""
+        self.takes_calls = False
         self.since_s = time.monotonic()
 
     def move(self, to: State, reason: str = "") -> None:
@@ -56,6 +60,7 @@ class Lifecycle:
             self.since_s = time.monotonic()
         self.state = to
         self.reason = reason
+        self.takes_calls = to in (State.READY, State.DRAINING)
 
     def __str__(self) -> str:
         return f"{self.state.value}: {self.reason}" if self.reason else self.state.value

@@ -9,8 +9,11 @@ table of `lifecycle`; `tick` ends what took too long.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -25,6 +28,8 @@ from eas_processor.serving.lifecycle import Lifecycle, State
 
 if TYPE_CHECKING:
     from eas_processor.serving.plan import ServicePlan
+
+T = TypeVar("T")
 
 log = structlog.get_logger("service")
 
@@ -53,13 +58,13 @@ class Service:
 
     def submit(self, call: Call) -> None:
         """Take a call; its answer comes through `call.reply`, perhaps before this returns."""
-        if self.lifecycle.state is not State.READY and self.lifecycle.state is not State.DRAINING:
+        pool = self.pool
+        if pool is None or not self.lifecycle.takes_calls:
             call.finish(
                 Answer.error(Code.UNAVAILABLE, f"no healthy upstream: {self.name} is {self.why()}")
             )
             return
-        assert self.pool is not None
-        worker = None if self.queue.waiting else self.pool.least_loaded()
+        worker = None if self.queue.waiting else pool.least_loaded()
         if worker is not None:
             worker.send(call)
         else:
@@ -95,7 +100,7 @@ class Service:
         """Bring the service to READY. Raises ServingError, after moving to FAILED."""
         try:
             self.lifecycle.move(State.FETCHING)
-            material = await asyncio.to_thread(self.plan.fetch)
+            material = await _in_thread(self.plan.fetch)
             self._warmup = material.warmup
             self.lifecycle.move(State.STARTING)
             self.pool = Pool(
@@ -112,6 +117,7 @@ class Service:
             self.lifecycle.move(State.FAILED, error.message)
             raise
         self.lifecycle.move(State.READY)
+        self._workers_changed()  # one may have died while the others still started
         log.info("service ready", service=self.name, workers=len(self.pool.ready))
 
     async def _prepare(self, worker: Worker) -> None:
@@ -145,3 +151,24 @@ class Service:
         """End the workers by force, without waiting."""
         if self.pool is not None:
             self.pool.kill()
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Like asyncio.to_thread, but when it is cancelled the process can end before `work` does."""
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(settle_with: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(lambda: None if result.done() else settle_with())
+
+    def run() -> None:
+        try:
+            value = work()
+        except BaseException as error:
+            settle(lambda error=error: result.set_exception(error))  # type: ignore[misc]
+        else:
+            settle(lambda: result.set_result(value))
+
+    threading.Thread(target=run, name="fetch", daemon=True).start()
+    return await result

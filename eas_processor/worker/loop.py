@@ -92,8 +92,9 @@ def _load(sock, load):
         processor = _instantiate(load["entry"], load["paths"], load["packages"])
         processor.initialize(load["model_dir"], load["config"])
         loaded = {
-            "versions": processor.versions(),
-            "notes": getattr(processor, "notes", []),  # a plug-in may skip our constructor
+            "versions": {str(name): str(text) for name, text in processor.versions().items()},
+            # a plug-in may skip our constructor
+            "notes": [str(note) for note in getattr(processor, "notes", [])],
             "load_s": round(time.time() - started, 3),
         }
     except ServingError as error:
@@ -224,23 +225,33 @@ class Loop(object):
                 body = self._processor.describe(payload.decode("utf-8"))
             if not isinstance(body, bytes):
                 body, content = _unwrap(body)
-        except ServingError as error:
-            code, content, body = error.code, Content.TEXT, _text(error.message)
-        except MemoryError:
-            code, content, body = Code.RESOURCE_EXHAUSTED, Content.TEXT, b"out of memory"
-        except Exception as error:
-            traceback.print_exc()
-            code, content, body = Code.INTERNAL, Content.TEXT, _text(_name(error))
+            if len(body) > frames.PAYLOAD_BYTES_MAX:
+                raise ValueError("process() returned %d bytes" % len(body))
+        except BaseException as error:  # SystemExit would silently end one of the threads
+            code, content, body = _failure(error)
         ran_s = time.perf_counter() - started
-        self._calls += 1
-        self._recent_s[self._calls % JUDGED_CALLS] = ran_s
+        if code == OK and kind == PROCESS:  # a refusal says nothing of how long a run takes
+            self._calls += 1
+            self._recent_s[self._calls % JUDGED_CALLS] = ran_s
         return HEADER.pack(len(body), ANSWER, code, content, id, int(ran_s * 1e6)) + body
+
+
+def _failure(error):
+    """The code, content and body that tell the client of what `process` raised."""
+    if isinstance(error, ServingError) and 0 < int(error.code) < 256:
+        return int(error.code), Content.TEXT, _text(str(error.message))
+    if isinstance(error, MemoryError):
+        return Code.RESOURCE_EXHAUSTED, Content.TEXT, b"out of memory"
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return Code.INTERNAL, Content.TEXT, _text(_name(error))
 
 
 def _unwrap(value):
     """The body and content of what a processor gave that is not plain bytes."""
     if isinstance(value, Answer):
-        return value.body, value.content
+        if not isinstance(value.body, bytes):
+            return _unwrap(value.body)[0], Content(value.content)
+        return value.body, Content(value.content)
     if isinstance(value, str):
         return value.encode("utf-8"), Content.TEXT
     if isinstance(value, (bytearray, memoryview)):

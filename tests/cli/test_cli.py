@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from eas_processor.cli import COMMANDS
-from tests.serving_process import Serving
+from tests.serving_process import PUPPETS, Serving
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mnist"
 
@@ -68,6 +68,28 @@ def test_a_mistake_is_words_and_exit_code_2(args, words):
     done = cli(*args)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["predict", "p.json", "r.npy"], 2, "does not tell its inputs"),
+        (["predict", "p.json", "r.bin", "--save", "no/such/folder"], 2, "no/such/folder"),
+        (["predict", "p.json", "r.bin", "--save-request", "no/such"], 2, "no/such"),
+        (["predict", "p.json", "--input", "r.npy"], 2, "--input NAME=FILE.npy"),
+        (["predict", "http://[/api/predict/x", "r.bin"], 3, "Invalid IPv6 URL"),
+        (["predict", "http://127.0.0.1:1/api/predict/a b", "r.bin"], 3, "control characters"),
+        (["describe", "p.json"], 0, '"signature": "*"'),
+    ],
+)
+def test_nothing_a_person_gives_ends_in_a_traceback(tmp_path, args, code, words):
+    (tmp_path / "p.json").write_text('{"name": "p", "processor": "puppet"}')
+    (tmp_path / "r.bin").write_bytes(b"echo hello")
+    np.save(tmp_path / "r.npy", np.zeros(3))
+    more = [] if "http" in args[1] else ["--processors", PUPPETS]
+    done = cli(*args, *more, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr and "Traceback" not in done.stderr
 
 
 def test_processors_are_listed_for_people_and_for_programs():

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -13,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.serving_process import Serving
+from tests.serving_process import PUPPETS, Serving
 
 PUPPET = {"name": "puppet", "processor": "puppet", "metadata": {"instance": 1}}
 
@@ -77,9 +79,25 @@ def test_an_exception_is_a_500_with_its_first_line_and_no_traceback(puppet):
 
 
 def test_a_processor_that_answers_no_bytes_or_an_odd_code_is_a_500(puppet):
-    for request in (b"odd number", b"odd none", b"odd list", b"code 77"):
+    for request in (b"odd number", b"odd none", b"odd list", b"code 77", b"code 300",
+                    b"content 9", b"leave 3"):  # fmt: skip
         assert puppet.predict(request)[0] == 500
     assert puppet.predict(b"echo fine") == (200, b"fine")
+
+
+def test_a_long_call_that_goes_wrong_costs_the_worker_no_thread(tmp_path):
+    with Serving(tmp_path, {**PUPPET, "metadata": {"rpc": {"worker_threads": 2}}}) as serving:
+        for _ in range(9):
+            serving.predict(b"sleep 0.01")
+        for request in (b"leave 3", b"code 300", b"content 9", b"leave 4"):
+            assert serving.predict(request)[0] == 500
+        assert serving.predict(b"threads")[1].startswith(b"call-")  # refusals are no short runs
+
+
+def test_a_processors_versions_may_have_any_names(tmp_path):
+    versions = {"service": "x", "pid": "y", "event": "z"}
+    with Serving(tmp_path, {**PUPPET, "processor_options": {"versions": versions}}) as serving:
+        assert serving.predict(b"echo x") == (200, b"x")
 
 
 def test_large_bodies_go_both_ways(puppet):
@@ -243,8 +261,48 @@ def test_ctrl_c_while_starting_ends_cleanly(tmp_path):
     serving = Serving(tmp_path, {**PUPPET, "processor_options": {"start_s": 60}})
     serving.wait_listening()
     serving.process.send_signal(signal.SIGINT)
-    assert serving.process.wait(15) == 0
+    assert serving.process.wait(5) == 0
     assert "Traceback" not in serving.log
+
+
+def test_a_stop_signal_does_not_wait_for_a_download(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/model.tar.gz"
+        serving = Serving(tmp_path, {**PUPPET, "model_path": url},
+                          env={"EAS_PROCESSOR_CACHE": str(tmp_path / "cache")})  # fmt: skip
+        serving.wait_listening()
+        silent.accept()[0].close()
+        with silent.accept()[0]:  # the second try is left without an answer
+            serving.process.send_signal(signal.SIGTERM)
+            assert serving.process.wait(5) == 0
+    assert "Traceback" not in serving.log
+
+
+def test_a_service_outlives_whoever_reads_its_log(tmp_path):
+    file = tmp_path / "puppet.json"
+    file.write_text(json.dumps(PUPPET))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eas_processor", "serve", str(file), "--port", "0",
+         "--processors", str(PUPPETS), "--log-level", "debug"],
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        lines = iter(process.stderr.readline, b"")
+        said = next(line for line in lines if line.startswith(b"listening on http://"))
+        next(line for line in lines if b"ready at" in line)
+        process.stderr.close()
+        serving = Serving.__new__(Serving)
+        serving.port = int(said.rpartition(b":")[2])
+        assert serving.predict(b"kill")[0] == 500
+        end = time.monotonic() + 20
+        while serving.predict(b"echo back") != (200, b"back"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_when_the_host_is_killed_its_workers_end_too(tmp_path):

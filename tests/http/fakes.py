@@ -10,6 +10,10 @@ class Transport:
         self.written = b""
         self.closed = self.aborted = self.eof = False
         self.reading = True
+        self.unwritten = 0
+
+    def get_write_buffer_size(self):
+        return self.unwritten
 
     def write(self, data):
         assert not self.closed, "written after close"

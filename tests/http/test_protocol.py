@@ -101,6 +101,17 @@ def test_expect_continue_is_answered_before_the_body():
     assert answers(transport) == [(100, b""), (200, b"<body>")]
 
 
+def test_expect_continue_behind_another_request_is_answered_in_its_turn():
+    protocol, transport, app = connect(App(instantly=False))
+    head, _, body = post(b"ab", b"Expect: 100-continue\r\n").partition(b"\r\n\r\n")
+    protocol.data_received(post() + head + b"\r\n\r\n")
+    assert transport.written == b""
+    app.requests[0].respond(200, b"first")
+    protocol.data_received(body)
+    app.requests[1].respond(200, b"second")
+    assert answers(transport) == [(200, b"first"), (100, b""), (200, b"second")]
+
+
 def test_a_body_announced_too_large_is_refused_without_being_awaited():
     protocol, transport, app = connect()
     protocol.data_received(
@@ -175,6 +186,22 @@ def test_an_offer_to_upgrade_is_declined_and_http_1_1_goes_on():
     assert answers(transport) == [(200, b"<a>"), (200, b"<b>")]
 
 
+def test_declining_an_upgrade_keeps_the_wish_to_close_and_the_version():
+    offer = b"Upgrade: h2c\r\nConnection: Upgrade, close\r\n"
+    protocol, transport, _ = connect()
+    protocol.data_received(post(head=offer))
+    assert b"Connection: close" in transport.written and transport.eof
+    protocol, transport, _ = connect()
+    protocol.data_received(post(head=offer).replace(b", close", b"").replace(b"/1.1", b"/1.0"))
+    assert b"Connection: close" in transport.written and transport.eof
+
+
+def test_many_offers_to_upgrade_at_once_are_declined():
+    protocol, transport, _ = connect()
+    protocol.data_received(post(head=b"Upgrade: h2c\r\nConnection: Upgrade\r\n") * 2000)
+    assert len(answers(transport)) == 2000
+
+
 def test_the_answer_to_head_has_no_body():
     protocol, transport, _ = connect()
     protocol.data_received(b"HEAD / HTTP/1.1\r\n\r\n")
@@ -203,6 +230,14 @@ def test_a_client_that_leaves_inside_a_request_is_closed():
     protocol.data_received(post(b"long body")[:-3])
     assert not protocol.eof_received()
     assert not app.requests
+
+
+def test_a_client_that_leaves_inside_a_request_gets_the_answers_to_those_before():
+    protocol, transport, app = connect(App(instantly=False))
+    protocol.data_received(post() + post(b"long body")[:-3])
+    assert protocol.eof_received()
+    app.requests[0].respond(200, b"here")
+    assert answers(transport) == [(200, b"here")] and transport.eof
 
 
 def test_a_slow_sender_is_answered_408():
@@ -240,8 +275,31 @@ def test_a_slow_reader_is_read_no_more_and_cut_in_the_end():
     assert not transport.reading
     protocol.resume_writing()
     assert transport.reading
-    protocol.pause_writing()
+    transport.unwritten = 9
+    protocol.tick(time.monotonic())
     protocol.tick(time.monotonic() + SMALL.write_idle_timeout_s + 1)
+    assert transport.aborted
+
+
+def test_a_slow_reader_keeps_its_last_answer_for_as_long_as_it_takes_some():
+    protocol, transport, _ = connect()
+    protocol.data_received(post(head=b"Connection: close\r\n"))
+    now = time.monotonic()
+    for transport.unwritten in range(9, -1, -1):
+        now += SMALL.write_idle_timeout_s - 1
+        protocol.tick(now)
+        assert not transport.aborted
+    protocol.tick(now + LINGER_S + 1)
+    assert transport.aborted
+
+
+def test_an_idle_connection_whose_answers_nobody_takes_is_cut():
+    protocol, transport, _ = connect()
+    protocol.data_received(post())
+    transport.unwritten = 9
+    now = time.monotonic()
+    protocol.tick(now)
+    protocol.tick(now + SMALL.write_idle_timeout_s + 1)
     assert transport.aborted
 
 
@@ -267,6 +325,44 @@ def test_bodies_in_memory_are_bounded_over_all_connections_and_given_back():
     assert connections.held_bytes == 60
     leaving.connection_lost(None)
     assert connections.held_bytes == 0
+
+
+def test_bodies_are_given_back_one_by_one_although_the_pipeline_never_runs_dry():
+    connections = Connections()
+    app = App(instantly=False)
+    protocol, transport, _ = connect(app, Limits(held_bytes_max=100), connections)
+    protocol.data_received(post(b"x" * 40))
+    for number in range(9):
+        protocol.data_received(post(b"y" * 40))
+        app.requests[number].respond(200, b"")
+    assert [status for status, _ in answers(transport)] == [200] * 9
+    assert connections.held_bytes == 40
+
+
+def test_what_follows_a_closing_answer_is_neither_answered_nor_handed_on():
+    class Closing(App):
+        def handle(self, request):
+            self.requests.append(request)
+            request.respond(450, b"full", close=True)
+
+    for head in (b"", b"Connection: close\r\n"):
+        protocol, transport, app = connect(Closing())
+        protocol.data_received(post(head=head) + post() + post())
+        assert answers(transport) == [(450, b"full")]
+        assert len(app.requests) == 1 and transport.eof
+
+
+def test_draining_answers_all_that_has_been_sent_before_it_closes():
+    protocol, transport, app = connect(App(instantly=False))
+    protocol.data_received(post(b"one") + post(b"two") + post(b"three")[:-2])
+    protocol.drain()
+    app.requests[0].respond(200, b"1")
+    protocol.data_received(b"ee" + post(b"four"))
+    app.requests[1].respond(200, b"2")
+    app.requests[2].respond(200, b"3")
+    assert answers(transport) == [(200, b"1"), (200, b"2"), (200, b"3")]
+    assert transport.written.count(b"Connection: close") == 1
+    assert len(app.requests) == 3 and transport.eof
 
 
 def test_draining_closes_the_idle_and_lets_the_busy_finish():

@@ -48,7 +48,7 @@ class Puppet(Processor):
         return Answer.json({"signature": signature})
 
     def versions(self):
-        return {"puppet": "1"}
+        return {"puppet": "1", **self.config["options"].get("versions", {})}
 
     # verbs
 
@@ -94,6 +94,12 @@ class Puppet(Processor):
             except OSError:
                 pass
         return b""
+
+    def leave(self, argument):
+        sys.exit(int(argument))
+
+    def content(self, argument):
+        return Answer(b"odd", int(argument))
 
     def code(self, argument):
         raise ServingError(int(argument), "an odd code")
