@@ -68,12 +68,22 @@ def command(
     from eas_processor.observe import logs
 
     logs.configure(log_level, log_format)
+    _allow_open_files()
     limits = Limits()
     plans = _plans(files, processors, limits)
     speaker = _Speaker(plans, host)
     serving = Host(plans, limits).run(host, port, speaker.listening, speaker.ready)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serving)
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us have: each connection is one."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _plans(

@@ -32,8 +32,7 @@ WALL_GRACE_S = 0.5  # a process whose wall is gone may end by itself, so that we
 OUTPUT_LINES_KEPT = 20
 OUTPUT_LINE_BYTES_MAX = 64 * 1024
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
-WINDOW_US = 2000  # keep a worker supplied with about so much work…
-WINDOW_CALLS_MAX = 128  # …but never with more calls than this
+WINDOW_US = 2000  # keep a worker of short calls supplied with about so much work
 
 log = structlog.get_logger("worker")
 
@@ -43,13 +42,14 @@ class WorkerSpec:
     """All that is needed to start a worker of one service.
 
     python: the interpreter. environment: added to the host's. load: the LOAD message (entry, paths,
-    packages, model_dir, config).
+    packages, model_dir, config). window_calls_max: calls it may hold however short they are.
     """
 
     service: str
     python: Path
     load: dict[str, Any]
     concurrency: int
+    window_calls_max: int
     limits: Limits
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -101,7 +101,7 @@ class Worker:
         self._window = self._spec.concurrency
         mean = self._channel.run_us_mean
         if mean < WINDOW_US / self._window:
-            self._window = min(WINDOW_CALLS_MAX, int(WINDOW_US / max(mean, 1.0)))
+            self._window = min(self._spec.window_calls_max, int(WINDOW_US / max(mean, 1.0)))
         self._on_answers()
 
     def send(self, call: Call) -> None:

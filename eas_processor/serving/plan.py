@@ -94,6 +94,8 @@ class ServicePlan:
             service=self.name,
             python=runtime.python,
             concurrency=config.rpc.worker_threads,
+            # However short calls are: no more than EAS would let wait beside those that run.
+            window_calls_max=config.rpc.worker_threads + config.rpc.max_queue_size,
             limits=self._limits,
             environment=environment,
             load={

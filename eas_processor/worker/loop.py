@@ -9,6 +9,7 @@ import ctypes
 import gc
 import importlib
 import json
+import math
 import os
 import platform
 import queue
@@ -142,7 +143,7 @@ class Loop(object):
         self._concurrency = concurrency
         self._done = []  # encoded answers of short calls, not yet sent
         self._flushed_at = 0.0
-        self._recent_s = [0.0] * JUDGED_CALLS
+        self._recent_s = [math.inf] * JUDGED_CALLS  # unknown: long until seen to be short
         self._calls = 0
         self._close_reads = 0  # how many of the last reads came soon after the answer before
         self._send_lock = threading.Lock()
