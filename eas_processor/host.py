@@ -101,9 +101,7 @@ class Host:
     async def _stop(self) -> None:
         """Finish what is in flight, then end connections and workers; all within the bound."""
         self._stopping.set()
-        grace_s = min(
-            self._limits.drain_s, max(s.plan.termination_grace_s for s in self._services.values())
-        )
+        grace_s = max(s.plan.termination_grace_s for s in self._services.values())
         await self._server.drain(grace_s)
         await asyncio.gather(*(service.stop() for service in self._services.values()))
 

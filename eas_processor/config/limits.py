@@ -37,8 +37,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     header_timeout_s: float = 10.0
     # How long a client may leave an answer untaken before the connection is dropped.
     write_idle_timeout_s: float = 60.0
-    # After a stop signal: how long requests in flight may go on.
-    drain_s: float = 30.0
     # How long a worker may take from its start to its first word.
     worker_start_timeout_s: float = 120.0
     # How long a worker may take to load its model.

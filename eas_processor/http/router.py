@@ -46,10 +46,6 @@ class Router:
         self._not_found = Route(not_found, limits.header_timeout_s)
         self._known: dict[bytes, Route] = {}
 
-    def forget(self) -> None:
-        """What a target means may have changed."""
-        self._known.clear()
-
     def begin(self, request: Request) -> None:
         """The head has come: find the route, set the deadline."""
         route = self._known.get(request.target)

@@ -50,11 +50,6 @@ class ServicePlan:
         self.warmup_timeout_s = limits.warm_up_timeout_s
         self.restart_when_dead = not config.enable_crash_block
 
-    @property
-    def worker_memory_mb(self) -> float | None:
-        """`metadata.memory`, if the JSON says."""
-        return self._config.metadata.memory_mb
-
     def fetch(self) -> Material:
         """Install the runtime, fetch model and warm-up files. Blocking.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import signal
@@ -255,6 +256,19 @@ def test_stopping_finishes_what_is_in_flight_and_leaves_nothing_behind(tmp_path)
             assert call.result() == (200, b"slept")
         assert serving.process.wait(10) == 0
         assert not _alive(pid)
+
+
+def test_stopping_waits_no_longer_than_the_grace_period_that_the_file_gives(tmp_path):
+    service = {**PUPPET, "metadata": {"instance": 1, "eas.termination_grace_period": 1}}
+    with Serving(tmp_path, service) as serving, ThreadPoolExecutor(1) as threads:
+        call = threads.submit(serving.predict, b"sleep 4")
+        serving.until(
+            lambda: b'in_flight_requests{service="puppet"} 1' in serving.ask("GET", "/metrics")[1]
+        )
+        serving.process.send_signal(signal.SIGTERM)
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            call.result()
+        assert serving.process.wait(10) == 0
 
 
 def test_ctrl_c_while_starting_ends_cleanly(tmp_path):
