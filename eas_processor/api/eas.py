@@ -63,8 +63,6 @@ EAS = Dialect("eas", STATUSES)
 class EasCall(HttpCall):
     """A call that is answered as EAS does."""
 
-    __slots__ = ()
-
     def reply(self, answer: Answer) -> None:
         """The answer as EAS gives it."""
         code, content, body, run_us, batch = answer
@@ -137,14 +135,14 @@ def _handler(service: Service, series: Series, signature: bytes) -> Callable[[Re
     submit = service.submit
 
     def handle(request: Request) -> None:
-        if request.method != b"POST" and request.method != b"GET":
+        method = request.head.method
+        if method != b"POST" and method != b"GET":
             request.respond(405, b"use POST (or GET for the signature)\n", TEXT, ALLOW)
             return
         body = request.body
         kind = PROCESS if body else DESCRIBE
         call = EasCall(kind, body or signature, request, series, service)
-        request.on_gone = call.abandon
-        request.on_shut = call.give_way
+        request.waiter = call
         submit(call)
 
     return handle

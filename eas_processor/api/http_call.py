@@ -26,8 +26,6 @@ REFUSALS = {  # what is answered before there is a call, as it is counted
 class HttpCall(Call):
     """A request on its way through a service. The dialect adds `reply`."""
 
-    __slots__ = ("_request", "_series", "_service")
-
     def __init__(
         self,
         kind: int,
@@ -37,7 +35,11 @@ class HttpCall(Call):
         service: Service,
         flags: int = 0,
     ) -> None:
-        super().__init__(kind, body, request.deadline_s, flags)
+        # As Call's, written out: every request pays for it.
+        self.kind = kind
+        self.body = body
+        self.deadline_s = request.deadline_s
+        self.flags = flags
         self._request = request
         self._series = series
         self._service = service

@@ -164,15 +164,12 @@ class Inference:
         if self.method != "predict" and asked.rows is not None:
             series.examples(asked.rows)
         call = RestCall(self, request, series, version.number, asked)
-        request.on_gone = call.abandon
-        request.on_shut = call.give_way
+        request.waiter = call
         self.service.submit(call, version)
 
 
 class RestCall(HttpCall):
     """A call that is answered as TensorFlow Serving does."""
-
-    __slots__ = ("_asked", "_inference", "_number")
 
     def __init__(
         self, inference: Inference, request: Request, series: Series, number: int, asked: Asked

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from eas_processor.fronts.messages import Question, Reply
-from eas_processor.http.messages import TEXT, Application, Headers, Request
+from eas_processor.http.messages import TEXT, Application, Head, Headers, Request
 
 
 class _Elsewhere:
@@ -28,19 +27,18 @@ class _Elsewhere:
 class Asked(Request):
     """A request whose answer goes back to a front."""
 
-    __slots__ = ("_answer", "_elsewhere", "_number")
-
     def __init__(self, question: Question, answer: Callable[[Reply], None]) -> None:
         self._elsewhere = _Elsewhere(question.local_address)
-        super().__init__(self._elsewhere, question.started_s)  # type: ignore[arg-type]
+        head = Head()
+        head.method = question.method
+        head.target = question.target
+        head.headers = question.headers
+        head.encoding = b"identity" if question.unpacked else b""
+        super().__init__(self._elsewhere, head, question.started_s)  # type: ignore[arg-type]
         self._answer = answer
         self._number = question.number
-        self.method = question.method
-        self.target = question.target
-        self.headers = question.headers
-        self.body: Any = question.body
+        self.body = question.body
         self.id = question.id
-        self.encoding = b"identity" if question.unpacked else b""
         self.about = () if question.watched else None
 
     def respond(
@@ -54,7 +52,7 @@ class Asked(Request):
         """Answer, once; the front packs and writes."""
         if self.rendered is None:
             self.rendered = (b"", b"")
-            self.on_gone = self.on_shut = None
+            self.waiter = None
             about = self.about or None
             self._answer(
                 Reply(self._number, status, body, content_type, list(headers), close, about)
@@ -64,8 +62,8 @@ class Asked(Request):
         """Its client has left."""
         self._elsewhere.closed = True
         self.rendered = (b"", b"")
-        if self.on_gone is not None:
-            self.on_gone()
+        if self.waiter is not None:
+            self.waiter.abandon()
 
 
 class Questions:

@@ -28,6 +28,7 @@ class FrontLane(Lane):
     ) -> None:
         super().__init__(on_answers, awake, state.least, state.most, (index << ID_BITS) + 1)
         self._state = state
+        self.joins = state.joins
         self.number = state.worker
         self.lost_at_s = 0.0
 

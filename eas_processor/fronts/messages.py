@@ -41,13 +41,17 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
 
 
 class LaneState(msgspec.Struct, frozen=True):
-    """A worker that takes calls. row: on the board. least, most: calls it may have at once."""
+    """A worker that takes calls. row: on the board. least, most: calls it may have at once.
+
+    joins: whether it runs calls together.
+    """
 
     worker: int
     pid: int
     row: int
     least: int
     most: int
+    joins: bool
 
 
 class VersionState(msgspec.Struct, frozen=True):

@@ -114,7 +114,8 @@ class Publisher:
             self._rows[number] = row
             worker.share(row)
         least, most = worker.window
-        return LaneState(number, worker.pid, self._rows[number].number, least, most)
+        row_number = self._rows[number].number
+        return LaneState(number, worker.pid, row_number, least, most, worker.joins)
 
     def _is_ready(self, worker: Worker) -> bool:
         pools = (

@@ -16,6 +16,21 @@ TIMEOUT_S_MIN = 10.0
 LATE_S = 1.0  # how long past a request's end process 1 may take to say so
 
 
+class _Sent:
+    """A request that process 1 is to answer."""
+
+    def __init__(self, forget: Callable[[int], None], number: int) -> None:
+        self._forget = forget
+        self._number = number
+
+    def abandon(self) -> None:
+        """Process 1 need not answer any more."""
+        self._forget(self._number)
+
+    def give_way(self) -> None:
+        """Its answer may still be read."""
+
+
 class Relay:
     """Answers every target. send(message): to process 1."""
 
@@ -36,7 +51,7 @@ class Relay:
         self._number += 1
         number = self._number
         self._waiting[number] = request
-        request.on_gone = lambda: self._forget(number)
+        request.waiter = _Sent(self._forget, number)
         self._send(
             Question(
                 number,
@@ -45,7 +60,7 @@ class Relay:
                 request.headers,
                 bytes(request.body),
                 request.id,
-                bool(request.encoding),
+                bool(request.head.encoding),
                 request.about is not None,
                 request.started_s,
                 request.local_address,

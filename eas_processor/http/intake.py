@@ -17,12 +17,14 @@ from eas_processor.http import compression, identity
 from eas_processor.http.messages import (
     HEAD_END_KEEP,
     Application,
+    Head,
     Refusal,
     Request,
     Sink,
     id_line,
     without_offer,
 )
+from eas_processor.http.repeat import Repeat, learn
 
 if TYPE_CHECKING:
     from eas_processor.config import Limits
@@ -54,16 +56,47 @@ class Intake(asyncio.Protocol):
         self._head_done = False
         self._body: list[bytes] = []
         self._body_bytes = 0
-        self._announced_bytes = 0
         self._sink: Sink | None = None
-        self._announced_bytes = 0  # how long the body is to be, as its head says
         self._wants_continue = False
+        self._completed: Head | None = None  # of a request that the parser told the end of
+        self._repeat: Repeat | None = None  # what the next request most likely begins with
         # What came since the parser last told of a line or of a piece of the body
         self._told_bytes = 0
         self._untold_bytes = 0
 
     def _feed(self, data: bytes) -> None:
-        """Parse what came. Raises HttpParserError or Refusal: then nothing more can be read."""
+        """Take what came. Raises HttpParserError or Refusal: then nothing more can be read."""
+        if self._arriving is not None:
+            self._parse(data)
+            return
+        repeat = self._repeat
+        if (
+            repeat is not None
+            and len(data) == repeat.whole_bytes
+            and data.startswith(repeat.raw)
+            and self._connections.held_bytes + len(data) <= self._limits.held_bytes_max
+        ):
+            self._take_repeat(repeat, data)
+            return
+        self._completed = None
+        self._parse(data)
+        if self._completed is not None and self._arriving is None:
+            self._repeat = learn(data, self._completed)
+
+    def _take_repeat(self, repeat: Repeat, data: bytes) -> None:
+        """What the callbacks below do, at once: the parser's state between two requests stays."""
+        request = Request(self, repeat.head, time.monotonic())  # type: ignore[arg-type]
+        self._arriving = request
+        self._waiting.append(request)
+        self._begin(request)
+        if request.rendered is None:
+            request.body = body = data[len(repeat.raw) :]
+            self._held_bytes += len(body)
+            self._connections.held_bytes += len(body)
+        self._arriving = None
+        self._arrived(request)
+
+    def _parse(self, data: bytes) -> None:
         while True:
             try:
                 self._parser.feed_data(data)
@@ -105,15 +138,15 @@ class Intake(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._closing:
             raise Refusal(400, "no further request is wanted")  # ends the parsing, unanswered
-        self._arriving = request = Request(self, time.monotonic())  # type: ignore[arg-type]
+        request = Request(self, Head(), time.monotonic())  # type: ignore[arg-type]
+        self._arriving = request
         request.deadline_s = request.started_s + self._limits.header_timeout_s
         if self._watched:
-            request.about = ()
+            request.about = ()  # already now: it may be refused before its head is complete
         self._head_bytes = 0
         self._head_done = False
         self._body = []
         self._body_bytes = 0
-        self._announced_bytes = 0
         self._sink = None
         self._wants_continue = False
         self._told_bytes = 0
@@ -121,62 +154,61 @@ class Intake(asyncio.Protocol):
         self._waiting.append(request)
 
     def on_url(self, url: bytes) -> None:
-        request = self._arriving
-        assert request is not None
-        request.target += url
-        if len(request.target) > self._limits.url_bytes_max:
+        assert self._arriving is not None
+        head = self._arriving.head
+        head.target += url
+        if len(head.target) > self._limits.url_bytes_max:
             raise Refusal(414, f"URL over {self._limits.url_bytes_max} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        request = self._arriving
-        assert request is not None
+        assert self._arriving is not None
+        head = self._arriving.head
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.header_bytes_max:
             raise Refusal(431, f"request header over {self._limits.header_bytes_max} bytes")
         if self._head_done:
             return  # a trailer of a chunked body: nothing here needs one
         if len(name) in READ_HEADER_BYTES:
-            self._read_header(request, name.lower(), value)
-        request.headers.append((name, value))
-        if len(request.headers) > self._limits.header_lines_max:
+            _read_header(head, name.lower(), value)
+        head.headers.append((name, value))
+        if len(head.headers) > self._limits.header_lines_max:
             raise Refusal(431, f"over {self._limits.header_lines_max} request header lines")
-
-    def _read_header(self, request: Request, name: bytes, value: bytes) -> None:
-        if name == b"content-length":
-            self._announced_bytes = int(value)
-        elif name == b"accept-encoding":
-            request.accepts_gzip = compression.accepts_gzip(value)
-        elif name == b"expect":
-            self._wants_continue = value.lower() == b"100-continue"
-        elif name == b"content-encoding":
-            request.encoding = value
-        elif name == b"x-request-id" or (name == b"traceparent" and not request.id):
-            request.id = identity.given(name, value)
 
     def on_headers_complete(self) -> None:
         request = self._arriving
         assert request is not None
-        request.method = self._parser.get_method()
+        head = request.head
+        head.method = self._parser.get_method()
         if self._parser.should_upgrade():
             return
         self._head_done = True
-        request.keep_alive = self._parser.should_keep_alive()
+        head.keep_alive = self._parser.should_keep_alive()
         if self._parser.get_http_version() == "1.0":
-            self._wants_continue = False
-            if request.keep_alive:
-                request.head_end = HEAD_END_KEEP
-        if request.id or self._watched:
-            request.id = request.id or identity.made()
-            request.head_end = id_line(request.id) + request.head_end
-        self._app.begin(request)
+            head.wants_continue = False
+            if head.keep_alive:
+                head.end = HEAD_END_KEEP
+        self._wants_continue = head.wants_continue
+        self._begin(request)
         if self._closing:  # answered by its head alone
             raise Refusal(400, "the body is not wanted")
-        if self._announced_bytes > self._limits.body_bytes_max:
+        if head.body_bytes > self._limits.body_bytes_max:
             raise Refusal(413, f"request body over {self._limits.body_bytes_max} bytes")
-        if self._announced_bytes and request.route is not None and request.rendered is None:
-            self._sink = request.route.sink_for(self._announced_bytes, request.encoding)
+        if head.body_bytes and request.route is not None and request.rendered is None:
+            self._sink = request.route.sink_for(head.body_bytes, head.encoding)
         if self._wants_continue and self._waiting[0] is request:
             self._continue()
+
+    def _begin(self, request: Request) -> None:
+        """The head is complete."""
+        head = request.head
+        request.keep_alive = head.keep_alive
+        request.head_end = head.end
+        if head.id or self._watched:
+            request.id = head.id or identity.made()
+            request.head_end = id_line(request.id) + head.end
+            if self._watched:
+                request.about = ()
+        self._app.begin(request)
 
     def _continue(self) -> None:
         """Tell the client, which waits for that, to send the body."""
@@ -217,8 +249,23 @@ class Intake(asyncio.Protocol):
         self._body = []
         self._sink = None
         self._wants_continue = False
+        self._completed = request.head if type(request.body) is bytes else None
         self._arrived(request)
 
     def _arrived(self, request: Request) -> None:
         """The request is complete; it may have been answered already."""
         raise NotImplementedError
+
+
+def _read_header(head: Head, name: bytes, value: bytes) -> None:
+    """Take down what the host itself wants to know of a header."""
+    if name == b"content-length":
+        head.body_bytes = int(value)
+    elif name == b"accept-encoding":
+        head.accepts_gzip = compression.accepts_gzip(value)
+    elif name == b"expect":
+        head.wants_continue = value.lower() == b"100-continue"
+    elif name == b"content-encoding":
+        head.encoding = value
+    elif name == b"x-request-id" or (name == b"traceparent" and not head.id):
+        head.id = identity.given(name, value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eas_processor.http import compression
@@ -59,61 +58,96 @@ class Sink(Protocol):
         """The next bytes."""
 
 
-class Request:
-    """A request, complete or still arriving.
+class Waiter(Protocol):
+    """Who answers a request, and is told when its client no longer waits."""
+
+    def abandon(self) -> None:
+        """The client left: nobody will read an answer."""
+
+    def give_way(self) -> None:
+        """The client shut its sending side; it may still read an answer."""
+
+
+class Head:
+    """What came before a request's body, read once: requests that repeat it share it.
 
     method: b"POST". target: path and query as sent. headers: (name, value) as sent, in order.
-    id: the client's, or one made for the log; b"" if nobody wants one. encoding: its
-    Content-Encoding. accepts_gzip: whether its client takes packed answers.
-    started_s: when its first byte came, on time.monotonic(). deadline_s: when it must be over.
-    route: what the application found for the target. on_gone: called if the client leaves first.
-    on_shut: called if it shuts its sending side first; it may still read an answer.
-    about: None if nobody watches; else what the dialect tells the watchers: service, version,
-    dialect, queue_s, run_us.
+    id: what the client calls the request. encoding: its Content-Encoding. accepts_gzip: whether its
+    client takes packed answers. body_bytes: its Content-Length, 0 if there is none.
+    wants_continue: whether its body is sent only after a 100 Continue. end: how the head of an
+    answer ends that lets the connection live.
     """
 
     __slots__ = (
-        "_protocol",
-        "about",
         "accepts_gzip",
-        "body",
-        "deadline_s",
+        "body_bytes",
         "encoding",
-        "head_end",
+        "end",
         "headers",
         "id",
         "keep_alive",
         "method",
-        "on_gone",
-        "on_shut",
-        "rendered",
-        "route",
-        "started_s",
         "target",
+        "wants_continue",
     )
 
-    def __init__(self, protocol: HttpProtocol, started_s: float) -> None:
-        self._protocol = protocol
-        self.started_s = started_s
-        self.deadline_s = 0.0
+    def __init__(self) -> None:
         self.method = b""
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.id = b""
         self.encoding = b""
         self.accepts_gzip = False
-        self.body: Any = b""  # or the Sink of its route
+        self.body_bytes = 0
+        self.wants_continue = False
         self.keep_alive = True
-        self.head_end = HEAD_END
-        self.rendered: tuple[bytes, bytes] | None = None
-        self.route: Any = None
-        self.on_gone: Callable[[], None] | None = None
-        self.on_shut: Callable[[], None] | None = None
-        self.about: tuple[str, str, str, float, int] | tuple[()] | None = None
+        self.end = HEAD_END
+
+
+class Request:
+    """A request, complete or still arriving.
+
+    started_s: when its first byte came, on time.monotonic(). deadline_s: when it must be over.
+    id: the client's, or one made for the log; b"" if nobody wants one. body: bytes, or the Sink of
+    its route. route: what the application found for the target. waiter: who is to answer it, and
+    is told if the client leaves first. about: None if nobody watches; else what the dialect tells
+    the watchers: service, version, dialect, queue_s, run_us.
+    """
+
+    # What most requests leave as it is. No slots: so these cost a request nothing.
+    deadline_s = 0.0
+    id = b""
+    body: Any = b""
+    keep_alive = True
+    head_end = HEAD_END
+    rendered: tuple[bytes, bytes] | None = None
+    route: Any = None
+    waiter: Waiter | None = None
+    about: tuple[str, str, str, float, int] | tuple[()] | None = None
+
+    def __init__(self, protocol: HttpProtocol, head: Head, started_s: float) -> None:
+        self._protocol = protocol
+        self.head = head
+        self.started_s = started_s
+
+    @property
+    def method(self) -> bytes:
+        """See Head."""
+        return self.head.method
+
+    @property
+    def target(self) -> bytes:
+        """See Head."""
+        return self.head.target
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """See Head."""
+        return self.head.headers
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, by its lower-case name."""
-        for key, value in self.headers:
+        for key, value in self.head.headers:
             if len(key) == len(name) and key.lower() == name:
                 return value
         return None
@@ -146,10 +180,10 @@ class Request:
         close: bool = False,
     ) -> None:
         """Answer, once. The client may have left: then nothing happens."""
-        self.on_gone = self.on_shut = None
+        self.waiter = None
         protocol = self._protocol
         if len(body) >= protocol.gzip_bytes_min and (
-            self.accepts_gzip or content_type is not BINARY
+            self.head.accepts_gzip or content_type is not BINARY
         ):
             textual = content_type.startswith(TEXTUAL)
             if self._is_worth_packing(body, textual):
@@ -168,7 +202,7 @@ class Request:
         protocol.respond(self, render(status, len(body), content_type, headers), body, close)
 
     def _is_worth_packing(self, body: bytes, textual: bool) -> bool:
-        if not self.accepts_gzip or self.method == b"HEAD":
+        if not self.head.accepts_gzip or self.head.method == b"HEAD":
             return False
         return textual or (self.route is not None and self.route.judge.pays(body))
 
@@ -212,21 +246,23 @@ def without_offer(request: Request, version: bytes) -> bytes:
     return b"\r\n".join(lines) + HEAD_END
 
 
-_heads: dict[tuple[int, bytes], bytes] = {}
+HEADS_KEPT_MAX = 4096
+_heads: dict[tuple[int, bytes, int], bytes] = {}
 
 
 def render(status: int, length: int, content_type: bytes, headers: Headers) -> bytes:
     """The head of an answer up to, and without, its last two line ends."""
-    head = _heads.get((status, content_type))
+    head = _heads.get((status, content_type, length))
     if head is None:
-        reason = REASONS.get(status, b"Unknown")
-        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: " % (
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d" % (
             status,
-            reason,
+            REASONS.get(status, b"Unknown"),
             content_type,
+            length,
         )
-        _heads[status, content_type] = head  # bounded: statuses × three content types
-    head = b"%b%d" % (head, length)
+        if len(_heads) >= HEADS_KEPT_MAX:
+            _heads.clear()
+        _heads[status, content_type, length] = head
     for name, value in headers:
         head = b"%b\r\n%b: %b" % (head, name, value)
     return head

@@ -19,6 +19,7 @@ from eas_processor.http.messages import (
     HEAD_END_CLOSE,
     TEXT,
     Application,
+    Head,
     Refusal,
     Request,
     id_line,
@@ -84,8 +85,8 @@ class HttpProtocol(Intake):
             self._leave(self._waiting.pop())  # it left in the middle of this one
             self._arriving = None
         for request in tuple(self._waiting):
-            if request.on_shut is not None:
-                request.on_shut()
+            if request.waiter is not None:
+                request.waiter.give_way()
         return bool(self._waiting)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -100,8 +101,8 @@ class HttpProtocol(Intake):
 
     def _leave(self, request: Request) -> None:
         """Nobody will read the answer to this request."""
-        if request.on_gone is not None:
-            request.on_gone()
+        if request.waiter is not None:
+            request.waiter.abandon()
         if self._watched:
             self._tell(request, CLIENT_GONE, 0)
 
@@ -143,16 +144,19 @@ class HttpProtocol(Intake):
             head += id_line(request.id) + HEAD_END_CLOSE
         else:
             head += request.head_end
-        request.rendered = (head, b"" if request.method == b"HEAD" else body)
+        request.rendered = (head, b"" if request.head.method == b"HEAD" else body)
         self._write_answers()
 
     def _write_answers(self) -> None:
         """Write the answers whose turn has come."""
         waiting = self._waiting
-        while waiting and waiting[0].rendered is not None and waiting[0] is not self._arriving:
-            request = waiting.popleft()
+        while waiting:
+            request = waiting[0]
+            if request.rendered is None or request is self._arriving:
+                break
+            waiting.popleft()
             self._release(len(request.body))
-            head, body = request.rendered  # type: ignore[misc]
+            head, body = request.rendered
             if len(body) <= JOIN_BYTES_MAX:
                 self._transport.write(head + body)
             else:
@@ -186,7 +190,7 @@ class HttpProtocol(Intake):
         self._closing = True
         request = self._arriving
         if request is None:
-            request = Request(self, time.monotonic())
+            request = Request(self, Head(), time.monotonic())
             request.about = () if self._watched else None
             self._waiting.append(request)
         self._arriving = None

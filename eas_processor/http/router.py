@@ -85,9 +85,10 @@ class Router:
 
     def begin(self, request: Request) -> None:
         """The head has come: find the route, set the deadline."""
-        route = self._known.get(request.target)
+        target = request.head.target
+        route = self._known.get(target)
         if route is None:
-            route = self._resolve(request.target)
+            route = self._resolve(target)
         request.route = route
         request.deadline_s = request.started_s + route.timeout_s
         if route.check is not None:
@@ -96,15 +97,16 @@ class Router:
     def handle(self, request: Request) -> None:
         """The request is complete."""
         route = request.route
-        if request.body and (request.encoding or route.decompressor):
+        if request.body and (request.head.encoding or route.decompressor):
             self._unpack(request, route)
         else:
             route.handle(request)
 
     def _unpack(self, request: Request, route: Route) -> None:
-        form = compression.named(request.encoding) if request.encoding else route.decompressor
+        encoding = request.head.encoding
+        form = compression.named(encoding) if encoding else route.decompressor
         if form is None:
-            coding = request.encoding.decode("latin-1")
+            coding = encoding.decode("latin-1")
             words = f"Content-Encoding {coding} is not known; known: {', '.join(DECOMPRESSORS)}"
             route.refuse(request, 415, words)
         elif not form:

@@ -12,8 +12,10 @@ from eas_processor.pool.awake import Awake
 from eas_processor.pool.board import Row
 from eas_processor.pool.call import Call
 from eas_processor.pool.channel import Channel
+from eas_processor.pool.gathering import Gathering
 
 WINDOW_US = 2000  # keep a worker of short calls supplied with about so much work
+GATHERED_RUN_US = 100  # calls whose part of a run is longer gain nothing by crossing together
 
 
 class Lane:
@@ -31,6 +33,8 @@ class Lane:
         self._row: Row | None = None  # how many calls each process has there, if there are several
         self._share = 0
         self._channel = Channel(self._answers_came, self._wall_lost, awake, first_id)
+        self._gathering = Gathering(self._channel.send)
+        self.joins = False  # whether the worker runs calls together
 
     @property
     def pid(self) -> int:
@@ -40,15 +44,19 @@ class Lane:
     @property
     def in_flight(self) -> int:
         """Calls at the worker, whichever process they came to."""
-        ours = len(self._channel.in_flight)
+        ours = self._ours
         return ours if self._row is None else ours + self._row.others()
+
+    @property
+    def _ours(self) -> int:
+        return len(self._channel.in_flight) + len(self._gathering.held)
 
     @property
     def room(self) -> int:
         """How many more calls the worker should be given now."""
         if not self._channel.is_open:
             return 0
-        room = self._window - len(self._channel.in_flight)
+        room = self._window - self._ours
         return room if self._row is None else self._shared_room(room)
 
     @property
@@ -61,27 +69,30 @@ class Lane:
         if not self._window:
             return room  # the wall is lost
         # Without a share of its own a process might wait for ever for what others leave.
-        return max(room - self._row.others(), self._share - len(self._channel.in_flight))
+        return max(room - self._row.others(), self._share - self._ours)
 
     def send(self, call: Call) -> None:
         """Give the worker a call."""
-        self._channel.send(call)
+        if self.joins and self._channel.run_us_mean < GATHERED_RUN_US:
+            self._gathering.add(call, len(self._channel.in_flight))
+        else:
+            self._channel.send(call)
         if self._row is not None:
-            self._row.show(len(self._channel.in_flight))
+            self._row.show(self._ours)
 
     def calls(self) -> list[Call]:
-        """The calls of this process at the worker."""
-        return list(self._channel.in_flight.values())
+        """The calls of this process at the worker, or just about to go there."""
+        return [*self._channel.in_flight.values(), *self._gathering.held]
 
     def share(self, row: Row) -> None:
         """From now on other processes have calls at the worker, too."""
         self._row = row
         self._share = max(1, self._window_least // row.processes)
-        row.show(len(self._channel.in_flight))
+        row.show(self._ours)
 
     def fail_calls(self, reason: str) -> None:
         """Answer every call at the worker with why it will not be answered."""
-        self._channel.fail_calls(reason)
+        self._channel.fail_calls(reason, self._gathering.take_all())
         if self._row is not None:
             self._row.show(0)
 
@@ -92,7 +103,7 @@ class Lane:
         the wall one by one would cost more than running them, as many as it does in WINDOW_US.
         """
         if self._row is not None:
-            self._row.show(len(self._channel.in_flight))
+            self._row.show(self._ours)
         self._window = self._window_least
         mean = self._channel.run_us_mean
         if mean < WINDOW_US / self._window:

@@ -137,7 +137,8 @@ class Worker(Lane):
             raise
         self.versions = {"python": hello["python"], **loaded["versions"]}
         self.signatures = base64.b64decode(loaded["signatures"])
-        if loaded["joins"]:  # what runs, and as much again that waits for the next run
+        self.joins = bool(loaded["joins"])
+        if self.joins:  # what runs, and as much again that waits for the next run
             enough = 2 * loaded["threads"] * self._spec.batch_calls_max
             self._window_least = max(self._window, min(enough, self._spec.window_calls_max))
             self._window = self._window_least

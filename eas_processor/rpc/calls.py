@@ -32,8 +32,6 @@ log = structlog.get_logger("grpc")
 class GrpcCall(Call):
     """A call whose answer a coroutine awaits."""
 
-    __slots__ = ("answer",)
-
     def __init__(self, body: bytes | SharedBody, deadline_s: float, flags: int) -> None:
         super().__init__(PREDICT, body, deadline_s, flags)
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

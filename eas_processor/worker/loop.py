@@ -24,7 +24,7 @@ from types import ModuleType
 
 from eas_processor.errors import Code, ServingError
 from eas_processor.worker import frames
-from eas_processor.worker.answers import encode, first_line, is_late, is_success, text
+from eas_processor.worker.answers import encode, encode_all, first_line, is_late, is_success, text
 from eas_processor.worker.frames import BATCH_SHIFT, SHARED, Frame, Kind
 from eas_processor.worker.shared import Mapped
 from eas_processor.worker.waiting import Waiting
@@ -237,9 +237,8 @@ class Loop(object):
 
     def _answer_many(self, calls):
         """Run calls together where the processor joins; their answers as encoded frames."""
-        apart, joined = [], []
-        for frame in calls:
-            (apart if frame.kind not in RUNS or is_late(frame) else joined).append(frame)
+        now_us = time.monotonic() * 1e6
+        joined = [f for f in calls if f.kind in RUNS and not 0 < f.aux < now_us]
         if len(joined) < 2:
             return [self._answer(frame) for frame in calls]
         started = time.perf_counter()
@@ -252,11 +251,14 @@ class Loop(object):
             values = [error] * len(joined)
         ran_s = time.perf_counter() - started
         aux = int(ran_s * 1e6) | len(joined) << BATCH_SHIFT
-        answers = [encode(frame.id, value, aux) for frame, value in zip(joined, values)]
+        answers = encode_all([frame.id for frame in joined], values, aux)
         good = sum(map(is_success, answers))  # refusals tell nothing of a run's length
         if good:
             self._note(ran_s / good)
-        return answers + [self._answer(frame) for frame in apart]
+        if len(joined) < len(calls):
+            ran = {frame.id for frame in joined}
+            answers += [self._answer(frame) for frame in calls if frame.id not in ran]
+        return answers
 
     def _note(self, ran_s):
         self._calls += 1

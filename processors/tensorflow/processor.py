@@ -121,8 +121,8 @@ class TensorFlowProcessor(Processor):
         size = len(first)
         if layout is None or size > ALIKE_BYTES_MAX:
             return None
-        requests = [payload for k, payload, f in calls if k == kind and f == flags]
-        if len(requests) < len(calls) or any(len(request) != size for request in requests):
+        requests = [p for k, p, f in calls if k == kind and f == flags and len(p) == size]
+        if len(requests) < len(calls):
             return None
         arrays = layout.joined(requests)
         if arrays is None:

@@ -54,6 +54,14 @@ class Transport:
         return {"peername": ("10.0.0.9", 40001), "sockname": ("10.0.0.1", 8080)}[name]
 
 
+class Waiter:
+    """Does what it is told to when the client has left, or has shut its side."""
+
+    def __init__(self, abandon=lambda: None, give_way=lambda: None):
+        self.abandon = abandon
+        self.give_way = give_way
+
+
 class App:
     """Keeps requests; answers each with its body at once if `instantly`."""
 
@@ -68,7 +76,7 @@ class App:
 
     def handle(self, request):
         self.requests.append(request)
-        request.on_gone = lambda: self.gone.append(request)
+        request.waiter = Waiter(lambda: self.gone.append(request))
         if self.instantly:
             request.respond(200, b"<" + request.body + b">")
 

@@ -4,7 +4,7 @@ import time
 
 from eas_processor.config import Limits
 from eas_processor.http.protocol import LINGER_S, Connections
-from tests.http.fakes import SMALL, App, answers, connect, post
+from tests.http.fakes import SMALL, App, Waiter, answers, connect, post
 
 
 def test_a_client_that_leaves_is_told_of_and_its_answer_harms_nobody():
@@ -204,6 +204,6 @@ def test_a_slow_reader_with_a_full_pipeline_is_read_again_only_when_both_have_ea
 def test_an_application_hears_that_a_client_has_shut_its_side_and_may_still_answer():
     protocol, transport, app = connect(App(instantly=False))
     protocol.data_received(post())
-    app.requests[0].on_shut = lambda: app.requests[0].respond(499, b"gone?")
+    app.requests[0].waiter = Waiter(give_way=lambda: app.requests[0].respond(499, b"gone?"))
     assert not protocol.eof_received()
     assert answers(transport) == [(499, b"gone?")] and transport.eof
