@@ -11,6 +11,7 @@ import structlog
 
 from eas_processor.api import auth
 from eas_processor.api.rest_answers import Answers, Run, internal
+from eas_processor.config.tokens import ADMIN_TOKEN_VARIABLE
 from eas_processor.errors import Code, ServingError
 from eas_processor.http.messages import Request
 from eas_processor.observe.series import Series
@@ -19,8 +20,6 @@ from eas_processor.serving.states import States
 
 if TYPE_CHECKING:
     from eas_processor.modelserver.manager import ModelManager
-
-TOKEN_VARIABLE = "EAS_PROCESSOR_ADMIN_TOKEN"
 
 log = structlog.get_logger("rest")
 
@@ -47,8 +46,10 @@ class Admin:
     def guard(self, request: Request) -> None:
         """Raise ServingError unless the request carries the administrator's token."""
         if not self._token:
-            words = f"models can not be changed here: no admin token is set ({TOKEN_VARIABLE})"
-            raise ServingError(Code.PERMISSION_DENIED, words)
+            raise ServingError(
+                Code.PERMISSION_DENIED,
+                f"models can not be changed here: no admin token is set ({ADMIN_TOKEN_VARIABLE})",
+            )
         if not auth.allows(self._token, request):
             raise ServingError(Code.UNAUTHENTICATED, "the admin token is missing or wrong")
 

@@ -15,6 +15,8 @@ from eas_processor.modelserver.flags import NO_TIMEOUT_S
 from eas_processor.modelserver.manager import ModelManager
 from eas_processor.modelserver.request_log import RequestLogs
 from eas_processor.modelserver.setup import Setup, split
+from eas_processor.observe import watching
+from eas_processor.observe.exchange import Watcher
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.awake import Awake
 from eas_processor.pool.bodies import Bodies
@@ -23,6 +25,9 @@ from eas_processor.pool.bodies import Bodies
 async def run_host(setup: Setup) -> None:
     """Serve until a signal. Raises ServingError if it can not be started."""
     flags = setup.flags
+    watched = watching.start(
+        flags.access_log, flags.access_log_sample, flags.log_format, flags.otlp_endpoint
+    )
     logs = RequestLogs(setup.paths.local(flags.request_log_dir))
 
     def changed() -> None:
@@ -34,7 +39,10 @@ async def run_host(setup: Setup) -> None:
         manager,
         setup.limits,
         dialects=lambda metrics: [_rest(setup, manager, metrics, logs)],
-        listeners=lambda metrics, bodies: _grpc(setup, manager, logs, metrics, bodies),
+        listeners=lambda metrics, bodies: _grpc(
+            setup, manager, logs, metrics, bodies, watched.watchers
+        ),
+        watching=watched,
         tls=_rest_tls(setup),
     )
     await manager.read()
@@ -86,7 +94,12 @@ def _rest_tls(setup: Setup) -> SSLContext | None:
 
 
 def _grpc(
-    setup: Setup, manager: ModelManager, logs: RequestLogs, metrics: Metrics, bodies: Bodies
+    setup: Setup,
+    manager: ModelManager,
+    logs: RequestLogs,
+    metrics: Metrics,
+    bodies: Bodies,
+    watchers: tuple[Watcher, ...],
 ) -> Sequence[Listener]:
     flags, ssl = setup.flags, setup.ssl
     if not (flags.port or flags.grpc_socket_path):
@@ -110,6 +123,7 @@ def _grpc(
         as_tensor_content=flags.enable_serialization_as_tensor_content,
         timeout_s=NO_TIMEOUT_S,  # the flag of that name is REST's
         bodies=bodies,
+        watchers=watchers,
         request_log=logs.grpc,
         profiler=flags.enable_profiler,
         health=flags.enable_grpc_healthcheck_service,

@@ -224,11 +224,11 @@ def _dialects(deployment: Deployment) -> Callable[[Metrics], list[Resolver]]:
     import os
 
     from eas_processor.api.rest import RestApi, RestOptions
-    from eas_processor.api.rest_admin import TOKEN_VARIABLE
+    from eas_processor.config.tokens import ADMIN_TOKEN_VARIABLE
     from eas_processor.serving.states import ServiceStates
 
     services = deployment.services
-    admin_token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    admin_token = os.environ.get(ADMIN_TOKEN_VARIABLE, "").strip()
     options = RestOptions(admin_token=admin_token, reload=deployment.reload)
     states = ServiceStates(services)
     return lambda metrics: [RestApi(services, states, metrics, options).resolve]

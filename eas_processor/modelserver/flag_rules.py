@@ -64,8 +64,9 @@ def _refuse_values(flags: Flags) -> None:
     for name in ("token", "admin_token"):
         if _NOT_IN_TOKEN.search(getattr(flags, name)):
             raise ConfigError(f"--{name} holds a space or a character that no header can carry")
-    if not 0 <= flags.per_process_gpu_memory_fraction <= 1:
-        raise ConfigError("--per_process_gpu_memory_fraction must be from 0 to 1")
+    for name in ("per_process_gpu_memory_fraction", "access_log_sample"):
+        if not 0 <= getattr(flags, name) <= 1:
+            raise ConfigError(f"--{name} must be from 0 to 1")
 
 
 def _refuse_models(flags: Flags) -> None:

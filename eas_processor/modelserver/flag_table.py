@@ -124,6 +124,9 @@ FLAGS: tuple[Flag, ...] = (
          value="DIR"),
     Flag("log_level", _OURS, "debug, info or warning", value="LEVEL"),
     Flag("log_format", _OURS, "auto, text or json", value="FORMAT"),
+    Flag("access_log", _OURS, "a line for each request; - for standard error", value="FILE"),
+    Flag("access_log_sample", _OURS, "the part of the requests that are logged", value="0…1"),
+    Flag("otlp_endpoint", _OURS, "send traces there; needs eas-processor[otel]", value="URL"),
     Flag("help", _OURS, "print this and exit"),
 )  # fmt: skip
 

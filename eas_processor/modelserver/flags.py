@@ -86,6 +86,9 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     request_log_dir: str = ""
     log_level: str = "info"
     log_format: str = "auto"
+    access_log: str = ""
+    access_log_sample: float = 1.0
+    otlp_endpoint: str = ""
     help: bool = False
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from eas_processor.config import Limits
+from eas_processor.config.tokens import ADMIN_TOKEN_VARIABLE, TOKEN_VARIABLE
 from eas_processor.modelserver import files, flag_rules
 from eas_processor.modelserver.configs import BatchingParameters, Monitoring, Ssl
 from eas_processor.modelserver.flags import Flags
@@ -21,8 +22,6 @@ from eas_processor.modelserver.service_json import PathMap
 from eas_processor.observe.progress import Progress
 from eas_processor.registry import Registry
 
-TOKEN_VARIABLE = "EAS_PROCESSOR_TOKEN"
-ADMIN_TOKEN_VARIABLE = "EAS_PROCESSOR_ADMIN_TOKEN"
 NO_MOUNTS = PathMap()
 NO_MONITORING = Monitoring()
 

@@ -49,6 +49,7 @@ def server(written, tmp_path_factory):
     names = ("good", "missing", "broken")
     (folder / "models.config").write_text(config(*(entry(n, folder / n) for n in names)))
     flags = ["--max_num_load_retries=0", "--enable_grpc_healthcheck_service"]
+    flags.append(f"--access_log={folder / 'access.log'}")
     file = folder / "models.config"
     with ModelServer(folder, f"--model_config_file={file}", *flags) as server:
         server.folder = folder
@@ -72,6 +73,22 @@ def test_what_is_good_is_served_beside_what_is_missing_or_broken(server):
         reply = server.predict(name, 1.0)
         assert (reply.status, reply.error) == (404, words)
         assert server.refused("Predict", f'model_spec {{ name: "{name}" }}') == ("NOT_FOUND", words)
+
+
+def test_each_request_of_both_dialects_has_a_line_in_the_access_log(server):
+    assert server.predict("good", 1.0).status == 200
+    server.grpc_predict("good", 1)
+    server.rest("/v1/models/good:predict", {"instances": [1.0]}, headers={"x-request-id": "mine"})
+
+    def lines():
+        found = [
+            json.loads(line) for line in (server.folder / "access.log").read_text().splitlines()
+        ]
+        dialects = {line["dialect"] for line in found if line.get("service") == "good"}
+        mine = [line for line in found if line.get("request_id") == "mine"]
+        return len(dialects) == 2 and len(mine) == 1 and mine[0]["status"] in (200, "200")
+
+    server.until(lines)
 
 
 def test_readiness_tells_the_truth_of_all_and_of_each(server):
