@@ -47,6 +47,8 @@ class Intake(asyncio.Protocol):
         self._limits = limits
         self._connections = connections
         self._watched = bool(connections.watchers)
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]
+        self._reading = True
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request] = deque()  # requests without a written answer, in order
         self._closing = False  # no further request will be read
@@ -254,6 +256,10 @@ class Intake(asyncio.Protocol):
 
     def _arrived(self, request: Request) -> None:
         """The request is complete; it may have been answered already."""
+        raise NotImplementedError
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer the request that is arriving, and end the connection."""
         raise NotImplementedError
 
 

@@ -57,6 +57,12 @@ class Sink(Protocol):
     def write(self, data: bytes) -> None:
         """The next bytes."""
 
+    def room(self) -> memoryview:
+        """Where the bytes belong that are still to come; not to be kept."""
+
+    def wrote(self, count: int) -> None:
+        """So many bytes have been put there."""
+
 
 class Waiter(Protocol):
     """Who answers a request, and is told when its client no longer waits."""

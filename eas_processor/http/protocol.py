@@ -14,7 +14,7 @@ import time
 import httptools
 
 from eas_processor.config import Limits
-from eas_processor.http.intake import Intake
+from eas_processor.http.direct import DirectIntake
 from eas_processor.http.messages import (
     HEAD_END_CLOSE,
     TEXT,
@@ -43,12 +43,11 @@ class Connections:
         self.watchers = watchers
 
 
-class HttpProtocol(Intake):
+class HttpProtocol(DirectIntake):
     """One connection."""
 
     def __init__(self, app: Application, limits: Limits, connections: Connections) -> None:
         super().__init__(app, limits, connections)
-        self._transport: asyncio.Transport = None  # type: ignore[assignment]
         self.gzip_bytes_min = limits.answer_gzip_bytes_min or sys.maxsize
         self.closed = False
         self._draining = False
@@ -57,7 +56,6 @@ class HttpProtocol(Intake):
         self._unwritten_bytes = 0  # of answers, at the last tick
         self._taken_at_s = 0.0  # when the client was last seen to take some of them
         self._write_blocked = False
-        self._reading = True
 
     # the connection's life
 
@@ -77,9 +75,13 @@ class HttpProtocol(Intake):
         except (httptools.HttpParserError, Refusal) as error:
             if not self._closing:  # else it lies behind the last request that is wanted
                 self._refuse(_refusal(error))
+            return
+        if self._sink is not None and self._arriving is not None:
+            self._read_directly(self._sink)
 
     def eof_received(self) -> bool:
         """The client will send no more. It may still read the answers to what it sent."""
+        self._read_parsed()
         self._closing = True
         if self._arriving is not None and self._waiting:
             self._leave(self._waiting.pop())  # it left in the middle of this one
@@ -91,6 +93,7 @@ class HttpProtocol(Intake):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = self._closing = True
+        self._sink = None
         self._connections.open.discard(self)
         self._connections.held_bytes -= self._held_bytes
         for request in self._waiting:
@@ -187,13 +190,14 @@ class HttpProtocol(Intake):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer the request that is arriving, after those before it, and end the connection."""
+        self._read_parsed()
         self._closing = True
         request = self._arriving
         if request is None:
             request = Request(self, Head(), time.monotonic())
             request.about = () if self._watched else None
             self._waiting.append(request)
-        self._arriving = None
+        self._arriving = self._sink = None
         self._body = []
         request.keep_alive = False
         if request.rendered is not None:  # by its head alone; then its body went wrong
@@ -207,6 +211,7 @@ class HttpProtocol(Intake):
 
     def _end(self) -> None:
         """Close, but let the client read what was written although it may still be sending."""
+        self._read_parsed()
         for request in self._waiting:  # nothing after a closing answer is answered
             self._leave(request)
         self._waiting.clear()

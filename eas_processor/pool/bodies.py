@@ -64,6 +64,14 @@ class SharedBody:
         self._slot.memory[self.written : end] = data
         self.written = end
 
+    def room(self) -> memoryview:
+        """Where the bytes belong that are still to come; not to be kept."""
+        return memoryview(self._slot.memory)[self.written : self.size]
+
+    def wrote(self, count: int) -> None:
+        """So many bytes have been put there."""
+        self.written += count
+
     def place(self) -> bytes:
         """What tells a worker where it is."""
         slot = self._slot
