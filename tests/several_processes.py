@@ -79,9 +79,13 @@ class Host(Serving):
 
 
 def sockets():
-    """(local port, remote port, inode) of each TCP socket over IPv4."""
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    """(local port, remote port, inode) of each TCP socket; gRPC's are of IPv6 for IPv4, too."""
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    lines = [line for table in tables if table.exists() for line in table.read_text().splitlines()]
+    for line in lines:
         fields = line.split()
+        if fields[0] == "sl":
+            continue
         local, remote = (int(field.rpartition(":")[2], 16) for field in fields[1:3])
         yield local, remote, fields[9]
 

@@ -80,6 +80,11 @@ class RestApi:
         resource = Resource(self._answers, handlers)
         return Route(resource.handle, timeout_s, resource.check, refuse=resource.refuse)
 
+    def resolve_inference(self, target: Target) -> Route | None:
+        """Only what runs a model: predict, classify, regress."""
+        is_inference = INFERENCE.fullmatch(target.raw.partition("?")[0])
+        return self.resolve(target) if is_inference else None
+
     def _handlers(self, target: Target) -> tuple[dict[bytes, Handler], float]:
         """What is done for each HTTP method, and how long that may take."""
         sent = target.raw

@@ -98,14 +98,14 @@ def _serve(parsed: Parsed, launch: Launch | None) -> None:
     import structlog
     import uvloop
 
+    from eas_processor import process
     from eas_processor.cli.model_server_host import run_host
-    from eas_processor.cli.serve import allow_open_files
     from eas_processor.config import Limits
     from eas_processor.modelserver import setup as setups
     from eas_processor.observe import logs, progress
 
     logs.configure(parsed.flags.log_level, parsed.flags.log_format)
-    allow_open_files()
+    process.prepare()
     limits = Limits()
     if launch is None:
         setup, notes = setups.read(parsed.flags, limits, progress.for_stream)

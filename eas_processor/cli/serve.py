@@ -124,14 +124,16 @@ def command(
 
     import uvloop
 
+    from eas_processor import process
     from eas_processor.cli import bounds, model_server
     from eas_processor.config import load_service
     from eas_processor.fronts.messages import Observing
     from eas_processor.http import tls
+    from eas_processor.http.server import free_port
     from eas_processor.observe import logs, watching
 
     logs.configure(log_level, log_format)
-    allow_open_files()
+    process.prepare()
     limits = _per_process(bounds.changed(settings), host_processes)
     if len(files) == 1 and load_service(Path(files[0])).container is not None:
         context.exit(model_server.run([files[0]]))  # an image deployment of TensorFlow Serving
@@ -143,6 +145,8 @@ def command(
         return
     pem = _pem(tls_cert, tls_key, tls_client_ca)
     secured = tls.context(*pem) if pem else None
+    if grpc_port is not None and host_processes > 1:
+        grpc_port = free_port(host, grpc_port)  # which all processes must know
     watched = watching.start(access_log, access_log_sample, log_format, otlp_endpoint)
     observing = Observing(log_level, log_format, access_log, access_log_sample, otlp_endpoint)
 
@@ -158,12 +162,12 @@ def command(
             deployment,
             limits,
             _dialects(deployment),
-            _grpc(deployment, watched, (host, grpc_port), pem),
+            _grpc(deployment, watched, (host, grpc_port), pem, host_processes > 1),
             watched,
             secured,
         )
         if host_processes > 1:
-            running.share_with(Fronts(host_processes, limits, observing, pem))
+            running.share_with(Fronts(host_processes, limits, observing, pem, grpc_port))
         speaker = _Speaker(list(plans.values()), host, "https" if secured else "http")
         await running.run(host, port, speaker.listening, speaker.ready)
 
@@ -176,6 +180,7 @@ def _grpc(
     watched: Watching,
     address: tuple[str, int | None],
     pem: Sequence[bytes],
+    shared: bool,
 ) -> Listeners:
     """What listens beside HTTP: gRPC, where a port was given, with HTTP's certificates."""
     host, port = address
@@ -186,7 +191,7 @@ def _grpc(
     from eas_processor.serving.states import ServiceStates
 
     services = deployment.services
-    endpoint = Endpoint(host, port, tls=Tls(*pem) if pem else None)
+    endpoint = Endpoint(host, port, tls=Tls(*pem) if pem else None, shared=shared)
 
     def listeners(metrics: Metrics, bodies: Bodies) -> Sequence[Listener]:
         options = tfserving.Options(bodies=bodies, watchers=watched.watchers)
@@ -208,15 +213,6 @@ def _pem(certificate: str | None, key: str | None, client_ca: str | None) -> Seq
         return [path.read_bytes() for path in paths]
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}") from None
-
-
-def allow_open_files() -> None:
-    """As many as the system lets us have: each connection is one."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _dialects(deployment: Deployment) -> Callable[[Metrics], list[Resolver]]:

@@ -27,8 +27,10 @@ def main() -> None:
     sys.path.remove(home)  # its neighbours there must not hide anything
     import uvloop
 
+    from eas_processor import process
     from eas_processor.fronts.front import serve
 
+    process.prepare()
     link, door, board = map(int, sys.argv[1:])
     for descriptor in (link, door, board):
         os.set_inheritable(descriptor, False)

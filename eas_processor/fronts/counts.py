@@ -16,11 +16,14 @@ def packed(all_series: Iterable[Series]) -> list[SeriesCounts]:
             series.key.service,
             series.key.version,
             series.key.dialect.name,
+            series.key.method,
+            series.key.signature,
             {code: _times(times) for code, times in series.whole.items()},
             _times(series.queue),
             _times(series.wire),
             _times(series.run),
             dict(series.batches),
+            dict(series.example_counts),
         )
         for series in all_series
     ]
@@ -32,10 +35,11 @@ def unpacked(counts: Iterable[SeriesCounts], dialects: dict[str, Dialect]) -> It
         dialect = dialects.get(one.dialect)
         if dialect is None:
             continue
-        series = Series(Key(one.service, one.version, dialect, "", ""))
+        series = Series(Key(one.service, one.version, dialect, one.method, one.signature))
         series.whole = {code: _read(times) for code, times in one.whole.items()}
         series.queue, series.wire, series.run = map(_read, (one.queue, one.wire, one.run))
         series.batches.update(one.batches)
+        series.example_counts.update(one.example_counts)
         yield series
 
 

@@ -10,11 +10,13 @@ import gc
 import os
 import socket
 import time
+from typing import TYPE_CHECKING
 
 import structlog
 
 from eas_processor.api.discovery import DiscoveryApi
 from eas_processor.api.eas import EasApi
+from eas_processor.api.rest import RestApi
 from eas_processor.errors import StartError
 from eas_processor.fronts.counts import packed
 from eas_processor.fronts.link import Link
@@ -39,6 +41,10 @@ from eas_processor.observe import logs, watching
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.board import Board
 from eas_processor.pool.bodies import Bodies
+from eas_processor.serving.states import ServiceStates
+
+if TYPE_CHECKING:
+    from eas_processor.rpc.server import GrpcServer
 
 TICK_S = 0.1
 COUNTS_EVERY_TICKS = 10
@@ -67,20 +73,37 @@ class Front:
         self._relay = Relay(self.mirror.services, link.send)
         secured = tls.context(*setup.pem) if setup.pem else None
         bodies = Bodies(limits.shared_bytes_max)
+        services = self.mirror.services
+        states = ServiceStates(services)
         self._router = Router(
             [
-                EasApi(self.mirror.services, self._metrics, bodies).resolve,
-                DiscoveryApi(self.mirror.services).resolve,
+                EasApi(services, self._metrics, bodies).resolve,
+                RestApi(services, states, self._metrics).resolve_inference,
+                DiscoveryApi(services).resolve,
                 self._relay.resolve,
             ],
             _never,
             limits,
         )
         self._server = HttpServer(self._router, limits, self._watching.watchers, secured)
+        self._grpc = self._grpc_server(states, bodies)
         self._counted: set[tuple[str, int]] = set()
         self._listening = False
         self._opening: asyncio.Future[None] | None = None
         self._drain_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def _grpc_server(self, states: ServiceStates, bodies: Bodies) -> GrpcServer | None:
+        setup = self._setup
+        if setup.grpc_port is None:
+            return None
+        from eas_processor.rpc import tfserving
+        from eas_processor.rpc.server import Endpoint, Tls
+
+        secured = Tls(*setup.pem) if setup.pem else None
+        endpoint = Endpoint(setup.address, setup.grpc_port, tls=secured, shared=True)
+        options = tfserving.Options(bodies=bodies, watchers=self._watching.watchers)
+        services = self.mirror.services
+        return tfserving.listener(endpoint, services, states, self._metrics, options)
 
     def _forget_routes(self) -> None:
         """Services have changed; what is gone is counted no more."""
@@ -104,7 +127,11 @@ class Front:
             except Exception:  # without the next tick no request would ever end in time
                 log.exception("tick failed")
         ticker = asyncio.create_task(self._tick_on())
-        await self._server.drain(self._drain_s.result())
+        grace_s = self._drain_s.result()
+        drains = [self._server.drain(grace_s)]
+        if self._grpc is not None:
+            drains.append(self._grpc.drain(grace_s))
+        await asyncio.gather(*drains)
         ticker.cancel()
         for close in self._watching.closes:
             await asyncio.to_thread(close)
@@ -144,6 +171,8 @@ class Front:
         setup = self._setup
         try:
             await self._server.listen(setup.address, setup.port, shared=True)
+            if self._grpc is not None:
+                await self._grpc.start()
         except StartError as error:
             log.error("no port", reason=error.message)
             os._exit(3)

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from eas_processor.api.eas import EAS
+from eas_processor.api.rest_answers import REST
 from eas_processor.config import Limits
 from eas_processor.errors import ServingError
 from eas_processor.fronts.counts import unpacked
@@ -26,7 +27,7 @@ from eas_processor.fronts.process import FrontProcess
 from eas_processor.fronts.publishing import Publisher
 from eas_processor.http.messages import Application, Request
 from eas_processor.http.router import Resolver, Route, Target
-from eas_processor.observe.series import Series
+from eas_processor.observe.series import Dialect, Series
 from eas_processor.pool.board import Board
 from eas_processor.pool.pool import STABLE_AFTER_S, restart_delay_s
 from eas_processor.serving.service import Service
@@ -34,9 +35,18 @@ from eas_processor.serving.service import Service
 TICK_S = 0.1
 COUNTS_TIMEOUT_S = 1.0
 END_TIMEOUT_S = 5.0  # beyond the grace period, to end by itself
-DIALECTS = {EAS.name: EAS}
 
 log = structlog.get_logger("fronts")
+
+
+def _dialects(with_grpc: bool) -> dict[str, Dialect]:
+    """What fronts count requests of, by name."""
+    dialects = [EAS, REST]
+    if with_grpc:
+        from eas_processor.rpc.status import DIALECT
+
+        dialects.append(DIALECT)
+    return {dialect.name: dialect for dialect in dialects}
 
 
 def per_process(limits: Limits, processes: int) -> Limits:
@@ -50,16 +60,23 @@ def per_process(limits: Limits, processes: int) -> Limits:
 class Fronts:
     """All of them. processes: of the host in all, this one included. limits: of each process.
 
-    pem: what `http.tls` makes its context of; empty for plain HTTP.
+    pem: what `http.tls` makes its context of; empty without TLS. grpc_port: None for no gRPC.
     """
 
     def __init__(
-        self, processes: int, limits: Limits, observing: Observing, pem: Sequence[bytes] = ()
+        self,
+        processes: int,
+        limits: Limits,
+        observing: Observing,
+        pem: Sequence[bytes] = (),
+        grpc_port: int | None = None,
     ) -> None:
         self.processes = processes
         self._limits = limits
         self._observing = observing
         self._pem = list(pem)
+        self._grpc_port = grpc_port
+        self._dialects = _dialects(grpc_port is not None)
         self._ticker: asyncio.Task[None] | None = None
         self._board = Board(processes)
         self._connections = self._board.take()
@@ -93,6 +110,7 @@ class Fronts:
             self.processes,
             address,
             port,
+            self._grpc_port,
             self._limits,
             self._observing,
             self._connections.number,
@@ -169,7 +187,7 @@ class Fronts:
     def _ended(self, index: int) -> None:
         self._fronts.pop(index, None)
         self._board.clear(index)
-        self._past.extend(unpacked(self._counts.pop(index, ()), DIALECTS))
+        self._past.extend(unpacked(self._counts.pop(index, ()), self._dialects))
         self._past = list(Series.merged(self._past))
         self._counted.set()
 
@@ -224,7 +242,7 @@ class Fronts:
         """What they have counted, as they told last, and what those counted that have ended."""
         yield from filter(self._is_there, self._past)
         for counts in self._counts.values():
-            yield from filter(self._is_there, unpacked(counts, DIALECTS))
+            yield from filter(self._is_there, unpacked(counts, self._dialects))
 
     def _is_there(self, series: Series) -> bool:
         """Whether its version still is."""

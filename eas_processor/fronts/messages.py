@@ -27,13 +27,14 @@ class Observing(msgspec.Struct, frozen=True):
 class Setup(msgspec.Struct, frozen=True, tag=True):
     """The first word to a front. index: which of the host's processes it is, from 0.
 
-    pem: what `http.tls` makes its context of; empty for plain HTTP.
+    grpc_port: None for no gRPC. pem: what `http.tls` makes its context of; empty without TLS.
     """
 
     index: int
     processes: int
     address: str
     port: int
+    grpc_port: int | None
     limits: Limits
     observing: Observing
     connections_row: int
@@ -57,7 +58,7 @@ class LaneState(msgspec.Struct, frozen=True):
 class VersionState(msgspec.Struct, frozen=True):
     """A version. id: no other version ever has it. state: the name of a `lifecycle.State`.
 
-    queue_row: on the board; -1: none was left.
+    queue_row: on the board; -1: none was left. signatures: see `Version`.
     """
 
     id: int
@@ -68,6 +69,7 @@ class VersionState(msgspec.Struct, frozen=True):
     queue_calls_max: int
     queue_row: int
     hang_timeout_s: float
+    signatures: bytes
     lanes: list[LaneState]
 
 
@@ -124,11 +126,14 @@ class SeriesCounts(msgspec.Struct, frozen=True):
     service: str
     version: str
     dialect: str
+    method: str
+    signature: str
     whole: dict[int, Times]
     queue: Times
     wire: Times
     run: Times
     batches: dict[int, int]
+    example_counts: dict[int, int]
 
 
 class Counts(msgspec.Struct, frozen=True, tag=True):

@@ -170,6 +170,7 @@ class Mirror:
             self._versions[state.id] = service, new, pool
         _, version, pool = self._versions[state.id]
         version.queue.calls_max = state.queue_calls_max
+        version.signatures = state.signatures
         row = self._row(state.queue_row)
         if row is not None and version.queue.row is None:
             version.queue.share(row)

@@ -91,6 +91,7 @@ class Publisher:
             version.queue.calls_max,
             self._row(version.queue),
             self._hang_timeout_s,
+            version.signatures,
             [lane for lane in lanes if lane is not None],
         )
 

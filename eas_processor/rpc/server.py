@@ -22,7 +22,6 @@ BYTES_UNLIMITED = -1
 OPTIONS: dict[str, int | str] = {
     "grpc.max_receive_message_length": BYTES_UNLIMITED,
     "grpc.max_send_message_length": BYTES_UNLIMITED,
-    "grpc.so_reuseport": 0,  # a second server on our port must be told so
 }
 
 Method = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
@@ -41,13 +40,17 @@ class Tls:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to listen. port: None for no TCP, 0 for any free one. socket_path: a UNIX socket."""
+    """Where to listen. port: None for no TCP, 0 for any free one. socket_path: a UNIX socket.
+
+    shared: whether other processes of the host listen on the port, too.
+    """
 
     host: str = "127.0.0.1"
     port: int | None = 8500
     socket_path: str = ""
     tls: Tls | None = None
     channel_arguments: tuple[tuple[str, int | str], ...] = ()
+    shared: bool = False
 
 
 def unary(service: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
@@ -78,7 +81,9 @@ class GrpcServer:
     async def start(self) -> None:
         """Open the ports. Raises StartError if one cannot be had."""
         endpoint = self._endpoint
-        options = {**OPTIONS, **dict(endpoint.channel_arguments)}
+        options = dict(OPTIONS)
+        options["grpc.so_reuseport"] = int(endpoint.shared)  # else a second server must be told
+        options.update(endpoint.channel_arguments)
         self._server = grpc.aio.server(options=tuple(options.items()))
         self._server.add_generic_rpc_handlers(tuple(self._handlers))
         if endpoint.port is not None:

@@ -6,11 +6,11 @@ import os
 
 import pytest
 import uvloop
+
 from eas_processor.config import Limits
 from eas_processor.http.protocol import Connections, HttpProtocol
 from eas_processor.http.router import Route
 from eas_processor.pool.bodies import Bodies, SharedBody
-
 from tests.http.fakes import App, post
 
 LARGE = 3_000_000
@@ -125,7 +125,7 @@ def test_one_that_comes_too_slowly_is_refused_and_its_rest_goes_nowhere():
         with contextlib.suppress(ConnectionError):
             writer.write(b"y" * LARGE)
             await writer.drain()
-        status, words = await answer(reader)
+        status, _ = await answer(reader)
         assert status == 408 and sink_is_free
         assert connections.held_bytes == 0
 
