@@ -16,6 +16,7 @@ from eas_processor.worker.shared import PLACE
 
 SHARED_BYTES_MIN = 128 * 1024  # less is faster through the socket
 SLOT_BYTES_MIN = 1 << 20
+ALIGNMENT_BYTES = 64  # TensorFlow's
 FREE_SLOTS_MAX = 8
 
 # One for all Bodies, and from now on: not even a process of the same id has a number twice.
@@ -45,13 +46,19 @@ class Slot:
 
 
 class SharedBody:
-    """One request's body: so many bytes at the start of a slot, which it gives back at its end."""
+    """One request's body: so many bytes of a slot, which it gives back at its end.
 
-    __slots__ = ("_bodies", "_slot", "size", "written")
+    It ends at a multiple of ALIGNMENT_BYTES. The numbers of a request's last tensor are the last
+    thing in most requests, so that they then begin at one, too, if there are round numbers of them:
+    TensorFlow reads such numbers where they lie, and copies others first.
+    """
+
+    __slots__ = ("_bodies", "_slot", "_start", "size", "written")
 
     def __init__(self, bodies: Bodies, slot: Slot, size: int) -> None:
         self._bodies = bodies
         self._slot = slot
+        self._start = -size % ALIGNMENT_BYTES
         self.size = size
         self.written = 0
 
@@ -60,13 +67,14 @@ class SharedBody:
 
     def write(self, data: bytes) -> None:
         """The next bytes of the body."""
-        end = self.written + len(data)
-        self._slot.memory[self.written : end] = data
-        self.written = end
+        start = self._start + self.written
+        self._slot.memory[start : start + len(data)] = data
+        self.written += len(data)
 
     def room(self) -> memoryview:
         """Where the bytes belong that are still to come; not to be kept."""
-        return memoryview(self._slot.memory)[self.written : self.size]
+        room = memoryview(self._slot.memory)
+        return room[self._start + self.written : self._start + self.size]
 
     def wrote(self, count: int) -> None:
         """So many bytes have been put there."""
@@ -75,10 +83,12 @@ class SharedBody:
     def place(self) -> bytes:
         """What tells a worker where it is."""
         slot = self._slot
-        return PLACE.pack(slot.number, os.getpid(), slot.descriptor, slot.size, self.size)
+        return PLACE.pack(
+            slot.number, os.getpid(), slot.descriptor, slot.size, self._start, self.size
+        )
 
     def __bytes__(self) -> bytes:
-        return self._slot.memory[: self.size]
+        return self._slot.memory[self._start : self._start + self.size]
 
     def __del__(self) -> None:
         self._bodies.give_back(self._slot)
@@ -96,10 +106,11 @@ class Bodies:
         """Room for a body of that size; None where a plain one serves better."""
         if size < SHARED_BYTES_MIN:
             return None
+        needed = size + -size % ALIGNMENT_BYTES
         for place, slot in enumerate(self._free):
-            if size <= slot.size <= 4 * max(size, SLOT_BYTES_MIN):
+            if needed <= slot.size <= 4 * max(needed, SLOT_BYTES_MIN):
                 return SharedBody(self, self._free.pop(place), size)
-        slot_bytes = max(SLOT_BYTES_MIN, 1 << (size - 1).bit_length())
+        slot_bytes = max(SLOT_BYTES_MIN, 1 << (needed - 1).bit_length())
         while self._free and self._bytes + slot_bytes > self._bytes_max:
             self._drop(self._free.pop(0))
         if self._bytes + slot_bytes > self._bytes_max:

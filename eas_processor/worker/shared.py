@@ -5,8 +5,9 @@ import mmap
 import os
 import struct
 
-# The slot's number, whose it is (a process id), its descriptor there, its size, the body's.
-PLACE = struct.Struct("<QQQQQ")
+# The slot's number, whose it is (a process id), its descriptor there, its size; where the body
+# starts in it, and how long that is.
+PLACE = struct.Struct("<QQQQQQ")
 MAPPED_MAX = 16
 
 
@@ -18,14 +19,14 @@ class Mapped(object):
 
     def body(self, place):
         """A memoryview of the body that a frame's payload tells the place of."""
-        number, owner, descriptor, slot_bytes, size = PLACE.unpack(place)
+        number, owner, descriptor, slot_bytes, start, size = PLACE.unpack(place)
         view = self._views.pop((owner, number), None)
         if view is None:
             view = self._map(owner, descriptor, slot_bytes)
             if len(self._views) >= MAPPED_MAX:
                 self._views.popitem(last=False)  # unmapped once no array refers to it
         self._views[owner, number] = view
-        return view[:size]
+        return view[start : start + size]
 
     def _map(self, owner, descriptor, slot_bytes):
         opened = os.open("/proc/%d/fd/%d" % (owner, descriptor), os.O_RDONLY)

@@ -26,6 +26,15 @@ def test_what_is_written_is_read_on_the_other_side():
         assert mapped.body(body.place()) == data
 
 
+def test_a_body_ends_where_tensorflow_wants_numbers_to_begin():
+    bodies = Bodies(64 * MIB)
+    for size in (SHARED_BYTES_MIN, MIB - 1, MIB, MIB + 1, 3 * MIB + 63):
+        body = written(bodies, os.urandom(size))
+        _, _, _, slot_bytes, start, told = PLACE.unpack(body.place())
+        assert told == size and (start + size) % 64 == 0 and start + size <= slot_bytes
+        assert len(body.room()) == 0
+
+
 def test_small_bodies_and_those_without_room_go_another_way():
     bodies = Bodies(2 * MIB)
     assert bodies.borrow(SHARED_BYTES_MIN - 1) is None

@@ -140,7 +140,7 @@ def test_a_body_whose_owner_has_just_ended_costs_nothing_but_its_call(far):
     other = far.let_in(1)
     gone = subprocess.Popen(["true"])
     gone.wait()
-    place = PLACE.pack(1, gone.pid, 5, 1 << 20, 300_000)
+    place = PLACE.pack(1, gone.pid, 5, 1 << 20, 0, 300_000)
     other.socket.sendall(encode(Kind.PROCESS, place, (1 << 56) + 7, flags=SHARED))
     id, words = other.answer()
     assert id == 7 and b"memory cannot be read" in words
