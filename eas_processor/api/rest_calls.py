@@ -157,7 +157,16 @@ class Inference:
             gone = ServingError(Code.CANCELLED, "the client left")
             self.answers.fail(request, self.series(version.number, ""), gone)
         else:
-            self._submit(request, version, asked)
+            self._submit(request, self._successor(version), asked)
+
+    def _successor(self, version: Version) -> Version:
+        """The version that was found; the one that is now in its place if it has gone meanwhile."""
+        if version.lifecycle.takes_calls:
+            return version
+        try:
+            return self.service.find(self._which.number(), self._which.label)
+        except ServingError:
+            return version  # which refuses in its own words
 
     def _submit(self, request: Request, version: Version, asked: Asked) -> None:
         series = self.series(version.number, asked.signature)

@@ -127,6 +127,7 @@ def command(
     from eas_processor import process
     from eas_processor.cli import bounds, model_server
     from eas_processor.config import load_service
+    from eas_processor.errors import ConfigError
     from eas_processor.fronts.messages import Observing
     from eas_processor.http import tls
     from eas_processor.http.server import free_port
@@ -143,6 +144,8 @@ def command(
         for line in bounds.shown(limits, plans.values()):
             click.echo(line)
         return
+    if grpc_port and grpc_port == port:
+        raise ConfigError(f"--port and --grpc-port are both {port}: each needs a port of its own")
     pem = _pem(tls_cert, tls_key, tls_client_ca)
     secured = tls.context(*pem) if pem else None
     if grpc_port is not None and host_processes > 1:

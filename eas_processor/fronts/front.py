@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 TICK_S = 0.1
 COUNTS_EVERY_TICKS = 10
+SETTLE_TIMEOUT_S = 2.0  # how long walls may take to come before we listen without them
+SETTLE_POLL_S = 0.01
 
 log = structlog.get_logger("fronts")
 
@@ -169,6 +171,9 @@ class Front:
 
     async def _listen(self) -> None:
         setup = self._setup
+        until_s = time.monotonic() + SETTLE_TIMEOUT_S
+        while not self.mirror.settled and time.monotonic() < until_s:
+            await asyncio.sleep(SETTLE_POLL_S)
         try:
             await self._server.listen(setup.address, setup.port, shared=True)
             if self._grpc is not None:

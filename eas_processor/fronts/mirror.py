@@ -61,10 +61,20 @@ class MirrorVersion(Version):
         """There may be room."""
         self._pump()
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is ready here if it is so in process 1."""
+        return self._told is not State.READY or self.lifecycle.state is State.READY
+
     def follow(self, state: State, reason: str) -> None:
         """Be what process 1 says."""
         self._told, self._reason = state, reason
         self.look()
+
+    def end(self) -> None:
+        """Nobody looks after it any more: what still comes for it is refused."""
+        self.lifecycle.adopt(State.STOPPED, "")
+        self.queue.fail(Code.UNAVAILABLE, "the version is gone")
 
     def look(self) -> None:
         """A lane has joined or left, or process 1 has spoken."""
@@ -102,6 +112,13 @@ class MirrorService(Service):
         version = MirrorVersion(state.number, plan, self._awake, self._version_changed)
         self.versions[state.number] = version
         return version
+
+    def find(self, number: int | None = None, label: str | None = None) -> Version:
+        """See `Service.find`. One that goes answers until there is a wall to the next one."""
+        current = self.current
+        if number is None and label is None and current and current.lifecycle.takes_calls:
+            return current
+        return super().find(number, label)
 
     def drop(self, version: Version) -> None:
         """It is no more."""
@@ -179,6 +196,11 @@ class Mirror:
         self._lanes.update((lane.worker, (pool, lane)) for lane in state.lanes)
         version.follow(State[state.state], state.reason)
 
+    @property
+    def settled(self) -> bool:
+        """Whether every version that is ready in process 1 is so here."""
+        return all(version.settled for _, version, _ in self._versions.values())
+
     def handed(self, worker: int, end: socket.socket) -> None:
         """A wall has come through the door; what it is for is told next, or has been."""
         self._ends[worker] = end
@@ -217,6 +239,7 @@ class Mirror:
             if version is not service.versions.get(version.number):
                 version.tick(now_s)  # what it has still to finish
                 if pool.idle:
+                    version.end()
                     del self._versions[id]
 
     def _row(self, number: int) -> Row | None:

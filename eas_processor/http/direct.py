@@ -12,19 +12,20 @@ import asyncio
 import httptools
 
 from eas_processor.http.intake import Intake
-from eas_processor.http.messages import Refusal, Sink
+from eas_processor.http.messages import Refusal
+
+SCRATCH_BYTES = 1 << 16  # for what nobody wants any more
 
 
 class DirectReader(asyncio.BufferedProtocol):
     """Fills a sink; tells the connection of each piece, and of all else that happens to it."""
 
-    def __init__(self, connection: DirectIntake, sink: Sink) -> None:
+    def __init__(self, connection: DirectIntake) -> None:
         self._connection = connection
-        self._sink = sink
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """What is still to come of the body, and no byte more."""
-        return self._sink.room()
+        return self._connection.room()
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes have been read into it."""
@@ -52,11 +53,16 @@ class DirectIntake(Intake):
 
     _is_direct = False  # whether one does
 
-    def _read_directly(self, sink: Sink) -> None:
+    def _read_directly(self) -> None:
         """Let the rest of the body that is arriving be read to where it belongs."""
         if self._transport.get_extra_info("sslcontext") is None:
             self._is_direct = True
-            self._change_reader(DirectReader(self, sink))
+            self._change_reader(DirectReader(self))
+
+    def room(self) -> memoryview:
+        """Where the bytes belong that come next. The loop keeps the reader for as long as the
+        connection lives, so it is we who know the sink, and forget it."""
+        return self._sink.room() if self._sink is not None else memoryview(bytearray(SCRATCH_BYTES))
 
     def body_read(self, count: int) -> None:
         """So much of the body that is arriving has been put into its sink."""

@@ -12,6 +12,7 @@ import sys
 import time
 
 import httptools
+import structlog
 
 from eas_processor.config import Limits
 from eas_processor.http.direct import DirectIntake
@@ -32,6 +33,8 @@ LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connec
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_GONE = 499  # what a log says of a request whose client did not wait
+
+log = structlog.get_logger("http")
 
 
 class Connections:
@@ -77,7 +80,7 @@ class HttpProtocol(DirectIntake):
                 self._refuse(_refusal(error))
             return
         if self._sink is not None and self._arriving is not None:
-            self._read_directly(self._sink)
+            self._read_directly()
 
     def eof_received(self) -> bool:
         """The client will send no more. It may still read the answers to what it sent."""
@@ -85,7 +88,7 @@ class HttpProtocol(DirectIntake):
         self._closing = True
         if self._arriving is not None and self._waiting:
             self._leave(self._waiting.pop())  # it left in the middle of this one
-            self._arriving = None
+            self._arriving = self._sink = None
         for request in tuple(self._waiting):
             if request.waiter is not None:
                 request.waiter.give_way()
@@ -129,7 +132,11 @@ class HttpProtocol(DirectIntake):
         if len(self._waiting) >= self._limits.pipelined_requests_max and self._reading:
             self._reading = False
             self._transport.pause_reading()
-        self._app.handle(request)
+        try:
+            self._app.handle(request)
+        except Exception:
+            log.exception("request failed", target=request.target.decode("latin-1"))
+            request.respond(500, b"an error of the server; its log tells more\n", close=True)
 
     # answers
 
@@ -215,7 +222,7 @@ class HttpProtocol(DirectIntake):
         for request in self._waiting:  # nothing after a closing answer is answered
             self._leave(request)
         self._waiting.clear()
-        self._arriving = None
+        self._arriving = self._sink = None
         self._body = []
         self._release(self._held_bytes)
         if self._transport.can_write_eof() and not self._transport.is_closing():

@@ -12,7 +12,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from eas_processor.pool.call import Call
+import structlog
+
+from eas_processor.errors import Code
+from eas_processor.pool.call import Answer, Call
+
+log = structlog.get_logger(__name__)
 
 HELD_S = 0.0002
 DECAY = 0.98  # of how many calls were about, with each group: callers come and go
@@ -48,7 +53,11 @@ class Gathering:
         """Wait no longer."""
         held, self.held = self.held, []
         for call in held:
-            self._send(call)
+            try:
+                self._send(call)
+            except Exception:  # one call's trouble must not be that of those behind it
+                log.exception("call not sent")
+                call.finish(Answer.error(Code.INTERNAL, "the call could not be sent"))
 
     def take_all(self) -> list[Call]:
         """Those that are held, which are not sent any more."""

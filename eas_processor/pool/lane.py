@@ -6,6 +6,7 @@ each may always have its share, and more where the others leave room.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from eas_processor.pool.awake import Awake
@@ -74,6 +75,7 @@ class Lane:
     def send(self, call: Call) -> None:
         """Give the worker a call."""
         if self.joins and self._channel.run_us_mean < GATHERED_RUN_US:
+            call.sent_s = time.monotonic()  # as good as sent: it waits for nobody to make room
             self._gathering.add(call, len(self._channel.in_flight))
         else:
             self._channel.send(call)

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 
 import grpc
 import numpy as np
@@ -134,6 +136,45 @@ def test_every_process_knows_the_signatures_and_the_state(channels):
     _, state = told.pop()
     versions = serving.parse("GetModelStatusResponse", state).model_version_status
     assert [version.state for version in versions] == [30]
+
+
+def test_a_reload_fails_no_request_of_any_dialect_in_any_process(host, channels):
+    body = json.dumps({"signature_name": "predict_images", "instances": IMAGES.tolist()})
+    long = json.dumps({"signature_name": "predict_images", "instances": IMAGES.tolist() * 12})
+    failures, done = [], threading.Event()
+    connections = [(host.connect_to(pid), text) for pid in host.pids for text in (body, long)]
+
+    def ask_rest(connection, text):
+        while not done.is_set():
+            status, answer = host.ask_over(connection, text, "/v1/models/mnist:predict")
+            if status != 200:
+                failures.append(answer)
+
+    def ask_grpc(channel):
+        while not done.is_set():
+            try:
+                channel.call(PREDICT, request())
+            except grpc.RpcError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=ask_rest, args=pair) for pair in connections]
+    threads += [threading.Thread(target=ask_grpc, args=(channel,)) for channel in channels[-3:]]
+    for thread in threads:
+        thread.start()
+    try:
+        for turn in (1, 2):
+            service = {**MNIST, "metadata": {"cpu": turn}}
+            (host.folder / "mnist.json").write_text(json.dumps(service))
+            loaded = host.log.count("service ready")
+            host.process.send_signal(signal.SIGHUP)
+            host.until(lambda loaded=loaded: host.log.count("service ready") > loaded, 60)
+            time.sleep(1)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(30)
+    assert not failures, failures[:3]
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_grpc_goes_on_where_a_process_has_died(host, channels):

@@ -121,13 +121,25 @@ def test_one_that_comes_too_slowly_is_refused_and_its_rest_goes_nowhere():
         writer.write(post(b"x" * LARGE)[: LARGE // 2])
         await asyncio.sleep(0.2)
         made[0].tick(made[0]._arriving.deadline_s + 1)
-        sink_is_free = not app.bodies._free  # not given back while it is read into
+        lent = app.bodies.borrow(LARGE)  # the same memory, to somebody else
+        lent.write(b"z" * LARGE)
         with contextlib.suppress(ConnectionError):
             writer.write(b"y" * LARGE)
             await writer.drain()
         status, _ = await answer(reader)
-        assert status == 408 and sink_is_free
+        assert status == 408 and bytes(lent) == b"z" * LARGE
         assert connections.held_bytes == 0
+
+    run(scenario)
+
+
+def test_a_connection_that_is_idle_keeps_no_memory():
+    async def scenario(app, reader, writer, made, connections):
+        for _ in range(3):
+            writer.write(post(b"x" * LARGE))
+            assert (await answer(reader))[0] == 200
+            app.requests.clear()
+            assert len(app.bodies._free) == 1
 
     run(scenario)
 

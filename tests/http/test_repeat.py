@@ -91,6 +91,24 @@ def test_another_head_in_between_is_parsed(between):
     assert app.requests[2].target == b"/p" and app.requests[2].body == b"two"
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+def test_an_application_that_fails_is_a_500_and_ends_the_connection(bad):
+    class Failing(App):
+        def handle(self, request):
+            super().handle(request)
+            if len(self.requests) == bad + 2:
+                raise KeyError("oops")
+
+    app = Failing(instantly=False)
+    protocol, transport, _ = connect(app)
+    for _ in range(bad + 2):
+        protocol.data_received(post(b"x"))
+    for request in app.requests[:-1]:
+        request.respond(200, b"")
+    assert [status for status, _ in answers(transport)] == [200] * (bad + 1) + [500]
+    assert transport.eof
+
+
 def test_a_repetition_may_not_hold_more_than_the_host_allows():
     protocol, transport, _ = connect(App(instantly=False), Limits(held_bytes_max=150))
     for _ in range(3):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from eas_processor.errors import Code
 from eas_processor.pool import gathering
 from eas_processor.pool.gathering import Gathering
 
@@ -96,6 +97,26 @@ def test_nobody_is_held_for_longer_than_the_bound(monkeypatch):
             assert not gathered.held
 
     groups_of(trickle)
+
+
+def test_one_that_cannot_be_sent_does_not_harm_those_behind_it():
+    sent, failed = [], []
+
+    class Call:
+        def finish(self, answer):
+            failed.append(answer.code)
+
+    bad = Call()
+
+    def send(call):
+        if call is bad:
+            raise ValueError("no")
+        sent.append(call)
+
+    gathered = Gathering(send)
+    gathered.held = [1, bad, 2]
+    gathered.send_all()
+    assert (sent, failed) == ([1, 2], [Code.INTERNAL])
 
 
 @pytest.mark.parametrize("callers", [1, 3, 16, 64])

@@ -45,6 +45,7 @@ def test_held_calls_take_room_and_are_sent_together():
             lane.send(call)
         assert (lane.in_flight, lane.room, transport.written) == (3, 5, [])
         assert lane.calls() == asked[:3]
+        assert all(call.sent_s for call in asked[:3]), "nobody need give way any more"
         lane.send(asked[3])
         assert len(transport.written) == 4 and lane.in_flight == 4
         assert all(call.sent_s for call in asked[:4])
