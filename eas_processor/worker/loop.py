@@ -33,7 +33,9 @@ from eas_processor.worker.walls import RECV_BYTES, Wall, Walls
 SHORT_CALL_S = 0.0005  # a call under this is run by the reader itself
 JUDGED_CALLS = 8  # the shortest of so many recent calls tells what kind the model is
 FLUSH_S = 0.0005  # answers that are done wait at most so long for the ones after them
-AWAKE_S = 0.0003  # calls further apart than this are slept between
+# As in pool/awake.py, which tells why
+CLOSE_S = 0.001
+AWAKE_S = 0.0006
 CLOSE_READS = 8  # so many must have followed each other closely first
 FEW_CALLS = 4  # reads of as many calls or more share the cost of a wake-up
 PR_SET_PDEATHSIG = 1
@@ -166,12 +168,13 @@ class Loop(object):
     def run(self):
         """Until the host closes the socket. Raises FrameError if that was inside a frame."""
         while True:
-            awake_until = self._flushed_at + AWAKE_S if self._close_reads >= CLOSE_READS else 0.0
-            calls = self._wall.receive(awake_until)
+            is_awake = self._close_reads >= CLOSE_READS
+            calls = self._wall.receive(self._flushed_at + AWAKE_S if is_awake else 0.0)
             if calls is None:
                 return
             now = time.perf_counter()
-            is_close = now - self._flushed_at < AWAKE_S and len(calls) < FEW_CALLS
+            close_s = AWAKE_S if is_awake else CLOSE_S
+            is_close = now - self._flushed_at < close_s and len(calls) < FEW_CALLS
             self._close_reads = self._close_reads + 1 if is_close else 0
             self._flushed_at = now
             if any(frame.flags & SHARED for frame in calls):
