@@ -55,6 +55,18 @@ class Written(NamedTuple):
     headers: Headers = ()
 
 
+class Wishes(NamedTuple):
+    """What the head of a request says of the form of its body and of its answer.
+
+    of: who read it out. ask: how to read a body that is not JSON; None if it is. accepts: one of
+    binary.TYPES for the answer; None for JSON.
+    """
+
+    of: Inference
+    ask: binary.Ask | None
+    accepts: str | None
+
+
 class Inference:
     """One of predict, classify and regress, of one path. Raises and answers in the peer's words.
 
@@ -82,7 +94,10 @@ class Inference:
 
     def run(self, request: Request) -> None:
         """Answer a request, now or later. Raises ServingError for one that becomes no call."""
-        ask = self._ask(request)
+        wishes = request.head.memo
+        if wishes is None or wishes.of is not self:
+            wishes = request.head.memo = self._wishes(request)
+        ask = wishes.ask
         if self._query and ask is None:
             raise malformed(request)
         version = self.service.find(self._which.number(), self._which.label)
@@ -111,8 +126,13 @@ class Inference:
             self._series[number, signature] = series
         return series
 
+    def _wishes(self, request: Request) -> Wishes:
+        accept = request.header(b"accept") if self.method == "predict" else None
+        accepts = binary.accepted(accept.decode("latin-1")) if accept else None
+        return Wishes(self, self._ask(request), accepts)
+
     def _ask(self, request: Request) -> binary.Ask | None:
-        """How to read a body that is not JSON; None if it is.
+        """See Wishes.
 
         Bytes alone, of no known shape, are taken for JSON: some clients call everything that.
         """
@@ -229,8 +249,7 @@ class RestCall(HttpCall):
             return Written(rest.classify_answer(outputs, asked.rows or 0))
         if method == "regress":
             return Written(rest.regress_answer(outputs, asked.rows or 0))
-        accept = self._request.header(b"accept")
-        media = binary.accepted(accept.decode("latin-1")) if accept else None
+        media = self._request.head.memo.accepts
         if media is None:
             return Written(rest.predict_answer(outputs, asked.row))
         if media == binary.PROTOBUF:

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from eas_processor.codec import dtypes, rest_request, serving, signatures, tensors
+from eas_processor.codec import dtypes, responses, rest_request, serving, signatures, tensors
 from eas_processor.codec.dtypes import DT_BFLOAT16, DT_STRING
 from eas_processor.codec.json_text import refused
 from eas_processor.codec.signatures import Asked, Signature, Signatures, Spec
@@ -205,7 +205,7 @@ def predict_answer(response: bytes, content_type: str) -> tuple[str, bytes, dict
     """
     if content_type == PROTOBUF:
         return PROTOBUF, response, {}
-    outputs = {name: tensors.outputs(response)[name] for name in sorted(tensors.outputs(response))}
+    outputs = dict(sorted(responses.outputs(response).items()))
     if content_type == RAW:
         return _raw_answer(outputs)
     arrays = {name: _plain(tensor) for name, tensor in outputs.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eas_processor.codec import dtypes, tensors
+from eas_processor.codec import dtypes, responses
 from eas_processor.codec.dtypes import DT_FLOAT, DT_STRING
 from eas_processor.codec.json_text import refused
 from eas_processor.codec.tensors import Tensor
@@ -28,7 +28,7 @@ def classified(response: bytes, rows: int) -> tuple[list[list[bytes]], np.ndarra
 
     Labels are empty where the model has none, scores zero. Raises ServingError INVALID_ARGUMENT.
     """
-    outputs = tensors.outputs(response)
+    outputs = responses.outputs(response)
     found = {name: outputs[name] for name in (CLASSES, SCORES) if name in outputs}
     if not found:
         raise refused(NO_OUTPUTS)
@@ -63,7 +63,7 @@ def _check_table(name: str, tensor: Tensor, dtype: int, rows: int) -> None:
 
 def regressed(response: bytes, rows: int) -> np.ndarray[Any, Any]:
     """One number for each example. Raises ServingError INVALID_ARGUMENT."""
-    outputs = tensors.outputs(response)
+    outputs = responses.outputs(response)
     tensor = outputs.get(REGRESSIONS)
     if tensor is None:
         raise refused(f"Regression signature outputs expected to contain {REGRESSIONS!r}.")

@@ -19,7 +19,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from eas_processor.codec import classes, dtypes, floats, serving, tensors
+from eas_processor.codec import classes, dtypes, floats, responses, serving
 from eas_processor.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_FLOAT, DT_STRING
 from eas_processor.codec.json_text import INDENT, quoted, refused
 from eas_processor.codec.tensors import Tensor
@@ -37,7 +37,7 @@ def predict_answer(response: bytes, row: bool) -> bytes:
 
     Raises ServingError INVALID_ARGUMENT for outputs that the form cannot show.
     """
-    outputs = tensors.outputs(response)
+    outputs = responses.outputs(response)
     if not outputs:
         raise refused("Cannot convert empty tensor map to JSON")
     named = {name: outputs[name] for name in sorted(outputs)} if len(outputs) > 1 else outputs

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from eas_processor.codec import examples, json_text, serving
-from eas_processor.codec.dtypes import DT_FLOAT
+from eas_processor.codec.floats import nearest_float32
 from eas_processor.codec.json_text import display, refused, type_name
 from eas_processor.codec.rest_request import signature_name
-from eas_processor.codec.rest_values import REALS, from_base64, is_base64, lossy
+from eas_processor.codec.rest_values import from_base64, is_base64
 from eas_processor.codec.serving import METHOD_CLASSIFY, METHOD_REGRESS
 from eas_processor.codec.signatures import Asked, Signatures
 
@@ -98,11 +98,7 @@ def _converted(item: Any, kind: str, name: str) -> Any:
             return item.encode("utf-8", "surrogateescape")
         return from_base64(item["b64"])
     if kind == FLOAT:
-        if lossy(item, *REALS[DT_FLOAT]):
-            raise refused(
-                f"Cannot convert JSON value: {display(item)} to float without loss of precision."
-            )
-        return float(item)
+        return nearest_float32(item)
     if item >= 1 << 63:
         raise refused(f"Feature: {name} has uint64 element. Only int64 is supported.")
     return int(item)

@@ -2,23 +2,24 @@
 
     read(body, signatures)   what the body asks for, or None: read it the general way
 
-simdjson flattens a list of any nesting, so whether the nesting is regular must be seen elsewhere:
-the body without its numbers and blanks is a skeleton of brackets and commas, and it must be the
-one that the shape of the first row gives. Whatever is not plainly in order goes the general way,
-which also has all the error messages.
+simdjson flattens a list of any nesting, so whether the nesting is regular must be seen elsewhere.
+Few lists are asked for their lengths, one by one; there must be no bracket beside theirs. Where
+there are many, the body without its numbers and blanks is a skeleton of brackets and commas, and
+it must be the one that the shape of the first row gives. Whatever is not plainly in order goes the
+general way, which also has all the error messages.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simdjson
 
 from eas_processor.codec import dtypes
-from eas_processor.codec.rest_values import INTEGERS, REALS
+from eas_processor.codec.rest_values import INTEGERS, REALS, to_reals
 from eas_processor.codec.serving import DEFAULT_SIGNATURE
 from eas_processor.codec.signatures import Signature, Signatures
 from eas_processor.codec.tensors import Tensor
@@ -26,6 +27,7 @@ from eas_processor.codec.tensors import Tensor
 BODY_BYTES_MIN = 256  # a shorter one is not worth a second try when the first one fails
 KEPT_BYTES_MAX = 16 << 20  # a parser that has read a larger body is not kept, nor is its memory
 ROWS_MAX = 4096  # of objects: each takes a call for each input
+WALKED_LIST_BYTES = 100  # of a body for each list: in a denser one the skeleton is seen sooner
 SIZE_MAX = 0xFFFFFF  # simdjson counts the items of a list no further
 
 _BLANK = b"0123456789.-+eE \t\r\n"
@@ -80,16 +82,18 @@ def _read(parser: Any, body: bytes, known: Signatures) -> Found:
     document = {name: _small(root[name]) for name in keys if name != key}
     name = document.get("signature_name", "") or DEFAULT_SIGNATURE
     signature = known[name]
-    value = root[key]
-    if row:
-        expected, arrays = _rows(value, signature)
+    form = _rows(root[key], signature) if row else _columns(root[key], signature)
+    arrays = {
+        name: _tensor(values, form.shape(name), signature.inputs[name].dtype)
+        for name, values in form.values.items()
+    }
+    lists = form.lists()
+    if lists * WALKED_LIST_BYTES < len(body):
+        others = sum(isinstance(value, list) for value in document.values())
+        regular = _brackets(body) == lists + others and form.is_as_long_as_it_should()
     else:
-        expected, arrays = _columns(value, signature)
-    skeleton = body.translate(None, _BLANK)
-    label = _LABELS[key]
-    start = skeleton.find(label) + len(label)
-    # The label stands once, so what follows it is the value.
-    if skeleton.count(label) != 1 or not skeleton.startswith(expected, start):
+        regular = _has_skeleton(body, _LABELS[key], form.skeleton())
+    if not regular:
         raise _NotFast
     return document, arrays, row, signature
 
@@ -98,40 +102,123 @@ def _small(value: Any) -> Any:
     return value.as_list() if isinstance(value, simdjson.Array) else value
 
 
-def _rows(value: Any, signature: Signature) -> tuple[bytes, dict[str, Tensor]]:
+class _Form(NamedTuple):
+    """What `instances` or `inputs` is made of, if all is as the beginning promises.
+
+    values: of each input, by its name. shapes: of one of its values. rows: how many objects there
+    are in a list; None: there is no list of objects. named: whether there are objects at all.
+    """
+
+    values: dict[str, list[Any]]
+    shapes: dict[str, tuple[int, ...]]
+    rows: int | None = None
+    named: bool = True
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Of an input as a whole."""
+        return self.shapes[name] if self.rows is None else (self.rows, *self.shapes[name])
+
+    def lists(self) -> int:
+        """How many lists there are."""
+        of_each = sum(_lists(shape) for shape in self.shapes.values())
+        return of_each if self.rows is None else 1 + self.rows * of_each
+
+    def is_as_long_as_it_should(self) -> bool:
+        """Whether each list has its length. Raises TypeError for what is none."""
+        return all(
+            _has_lengths(value, shape)
+            for name, shape in self.shapes.items()
+            if shape
+            for value in self.values[name]
+        )
+
+    def skeleton(self) -> bytes:
+        """The text without its numbers and blanks."""
+        if not self.named:
+            return _skeleton(*self.shapes.values())
+        members = (
+            b'"' + name.encode().translate(None, _BLANK) + b'":' + _skeleton(shape)
+            for name, shape in self.shapes.items()
+        )
+        item = b"{" + b",".join(members) + b"}"
+        return item if self.rows is None else _repeated(item, self.rows)
+
+
+def _rows(value: Any, signature: Signature) -> _Form:
     first = value[0]
     if not isinstance(first, simdjson.Object):
-        if len(signature.inputs) != 1:
-            raise _NotFast
-        name, spec = next(iter(signature.inputs.items()))
-        shape = _shape(value)
-        return _skeleton(shape), {name: _tensor([value], shape, spec.dtype)}
+        return _plain(value, signature)
     names = list(first.keys())
     if len(value) > ROWS_MAX or set(names) != set(signature.inputs):
         raise _NotFast
-    shapes = {name: _shape(first[name]) for name in names}
-    columns: dict[str, list[Any]] = {name: [] for name in names}
+    values: dict[str, list[Any]] = {name: [] for name in names}
     for item in value:
+        if len(item) != len(values):
+            raise _NotFast
         for name in names:
-            columns[name].append(item[name])
-    arrays = {
-        name: _tensor(columns[name], (len(value), *shapes[name]), signature.inputs[name].dtype)
-        for name in names
-    }
-    return _repeated(_object(shapes), len(value)), arrays
+            values[name].append(item[name])
+    return _Form(values, {name: _shape(first[name]) for name in names}, len(value))
 
 
-def _columns(value: Any, signature: Signature) -> tuple[bytes, dict[str, Tensor]]:
+def _columns(value: Any, signature: Signature) -> _Form:
     if isinstance(value, simdjson.Array):
-        return _rows(value, signature)
+        return _plain(value, signature)
     names = list(value.keys())
-    if set(names) != set(signature.inputs):
+    if set(names) != set(signature.inputs) or len(names) != len(signature.inputs):
         raise _NotFast
-    shapes = {name: _shape(value[name]) for name in names}
-    arrays = {
-        name: _tensor([value[name]], shapes[name], signature.inputs[name].dtype) for name in names
-    }
-    return _object(shapes), arrays
+    return _Form(
+        {name: [value[name]] for name in names}, {name: _shape(value[name]) for name in names}
+    )
+
+
+def _plain(value: Any, signature: Signature) -> _Form:
+    if len(signature.inputs) != 1:
+        raise _NotFast
+    (name,) = signature.inputs
+    return _Form({name: [value]}, {name: _shape(value)}, named=False)
+
+
+# ---- whether the nesting is regular
+
+
+def _lists(shape: tuple[int, ...]) -> int:
+    """How many lists a value of this shape is made of."""
+    count, total = 1, 0
+    for size in shape:
+        total += count
+        count *= size
+    return total
+
+
+def _brackets(body: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord("[")))
+
+
+def _has_lengths(value: Any, shape: tuple[int, ...]) -> bool:
+    if len(shape) == 1:
+        return len(value) == shape[0]
+    return len(value) == shape[0] and all(_has_lengths(item, shape[1:]) for item in value)
+
+
+def _has_skeleton(body: bytes, label: bytes, expected: bytes) -> bool:
+    """The label stands once, so what follows it is the value."""
+    skeleton = body.translate(None, _BLANK)
+    start = skeleton.find(label) + len(label)
+    return skeleton.count(label) == 1 and skeleton.startswith(expected, start)
+
+
+def _repeated(item: bytes, times: int) -> bytes:
+    return b"[" + (item + b",") * (times - 1) + item + b"]"
+
+
+def _skeleton(shape: tuple[int, ...]) -> bytes:
+    skeleton = b""
+    for size in reversed(shape):
+        skeleton = _repeated(skeleton, size)
+    return skeleton
+
+
+# ---- numbers
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -147,25 +234,6 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _repeated(item: bytes, times: int) -> bytes:
-    return b"[" + (item + b",") * (times - 1) + item + b"]"
-
-
-def _skeleton(shape: tuple[int, ...]) -> bytes:
-    skeleton = b""
-    for size in reversed(shape):
-        skeleton = _repeated(skeleton, size)
-    return skeleton
-
-
-def _object(shapes: dict[str, tuple[int, ...]]) -> bytes:
-    members = (
-        b'"' + name.encode().translate(None, _BLANK) + b'":' + _skeleton(shape)
-        for name, shape in shapes.items()
-    )
-    return b"{" + b",".join(members) + b"}"
-
-
 def _tensor(values: list[Any], shape: tuple[int, ...], dtype: int) -> Tensor:
     code = "d" if dtype in REALS else "u" if dtype == dtypes.DT_UINT64 else "i"
     if dtype not in REALS and dtype not in INTEGERS:
@@ -175,7 +243,12 @@ def _tensor(values: list[Any], shape: tuple[int, ...], dtype: int) -> Tensor:
         flat = np.frombuffer(buffers[0] if len(buffers) == 1 else b"".join(buffers), _CODES[code])
     else:
         flat = _scalars(values, code)
-    if flat.size != math.prod(shape) or not _in_range(flat, dtype):
+    if flat.size != math.prod(shape):
+        raise _NotFast
+    if dtype in REALS:
+        return Tensor(dtype, to_reals(flat, dtype).reshape(shape))
+    low, high = INTEGERS[dtype]
+    if np.minimum.reduce(flat) < low or np.maximum.reduce(flat) > high:
         raise _NotFast
     return Tensor(dtype, flat.astype(dtypes.KINDS[dtype].numpy).reshape(shape))
 
@@ -185,9 +258,3 @@ def _scalars(values: list[Any], code: str) -> np.ndarray[Any, Any]:
     if not set(map(type, values)) <= wanted:
         raise _NotFast
     return np.array(values, _CODES[code])
-
-
-def _in_range(flat: np.ndarray[Any, Any], dtype: int) -> bool:
-    """Whether no number needs a second look, such as an integer that a float cannot hold."""
-    low, high = INTEGERS[dtype] if dtype in INTEGERS else (-REALS[dtype][1], REALS[dtype][1])
-    return bool(np.minimum.reduce(flat) >= low and np.maximum.reduce(flat) <= high)

@@ -21,6 +21,7 @@ from eas_processor.codec.signatures import Asked, Signature, Signatures
 from eas_processor.codec.tensors import Tensor
 from eas_processor.errors import Code, ServingError
 
+RAW_KEYS = {"b64", "shape"}
 NOT_FOUND = 'Serving signature name: "{}" not found in signature def'
 
 
@@ -227,7 +228,10 @@ def _column(value: Any, dtype: int, signature: Signature) -> Tensor:
 
 
 def _is_raw(value: Any, signature: Signature) -> bool:
-    return isinstance(value, dict) and {"b64", "shape"} <= value.keys() <= {"b64", "shape", "dtype"}
+    """Whether a value is the bytes of a tensor; inputs that are named like its members go first."""
+    if not isinstance(value, dict) or not RAW_KEYS <= value.keys() <= {*RAW_KEYS, "dtype"}:
+        return False
+    return not signature.inputs.keys() >= RAW_KEYS
 
 
 def _raw(value: dict[str, Any], dtype: int) -> Tensor:

@@ -36,6 +36,7 @@ from eas_processor.errors import Code, ServingError
 
 Array = np.ndarray[Any, Any]
 
+DIMENSIONS_MAX = 64  # of a numpy array
 STEP, STEP_DOWN = 4096, 16  # things that are looked at together, fewer and fewer near a mistake
 
 INT32 = (-(1 << 31), (1 << 31) - 1)
@@ -50,14 +51,9 @@ INTEGERS = {
     DT_UINT32: (0, (1 << 32) - 1),
     DT_UINT64: (0, (1 << 64) - 1),
 }
-# dtype → the largest finite number, and the largest integer that all smaller ones are exact with.
-# The peer takes no half and no bfloat16 at all; theirs is a limit of range alone.
-REALS: dict[int, tuple[float, float]] = {
-    DT_FLOAT: (float(np.finfo(np.float32).max), (1 << 24) - 1),
-    DT_DOUBLE: (float(np.finfo(np.float64).max), (1 << 53) - 1),
-    DT_HALF: (65504.0, 65504.0),
-    DT_BFLOAT16: (float(np.finfo(np.float32).max), float(np.finfo(np.float32).max)),
-}
+# Any number will do: it is rounded, and beyond the range it is infinite. The peer takes no half and
+# no bfloat16 at all.
+REALS = (DT_FLOAT, DT_DOUBLE, DT_HALF, DT_BFLOAT16)
 _FROM_JSON = {DT_STRING, DT_BOOL, *REALS, *INTEGERS}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _BLANKS = str.maketrans("", "", " \t\r\n\v\f")
@@ -101,6 +97,8 @@ def regular(value: Any, dtype: int) -> Tensor:
 
 
 def _regular(value: Any, shape: tuple[int, ...], dtype: int) -> Tensor:
+    if len(shape) > DIMENSIONS_MAX:
+        raise refused(f"lists inside lists, {len(shape)} deep; at most {DIMENSIONS_MAX} are read")
     items = [value]
     for size in shape:
         if any(type(item) is not list or len(item) != size for item in items):
@@ -144,7 +142,7 @@ def _leaves(items: list[Any], dtype: int) -> Array:
         return np.array(items, np.bool_)
     try:
         if dtype in REALS and kinds <= {int, float}:
-            return _reals(items, dtype)
+            return to_reals(np.array(items, np.float64), dtype)
         if dtype in INTEGERS and kinds <= {int}:
             return _integers(items, dtype)
     except OverflowError:
@@ -152,23 +150,10 @@ def _leaves(items: list[Any], dtype: int) -> Array:
     raise _Irregular
 
 
-def _reals(items: list[Any], dtype: int) -> Array:
-    largest, exact = REALS[dtype]
-    wide = np.array(items, np.float64)
-    far = np.abs(wide) > exact
-    if far.any():
-        for place in np.flatnonzero(far).tolist():
-            if lossy(items[place], largest, exact):
-                raise _Irregular
+def to_reals(wide: Array, dtype: int) -> Array:
+    """Doubles as the numbers of a real dtype."""
     with np.errstate(over="ignore"):
         return wide.astype(dtypes.KINDS[dtype].numpy)
-
-
-def lossy(number: Any, largest: float, exact: float) -> bool:
-    """Whether a number cannot be held: an integer that is not exact, a number out of range."""
-    if isinstance(number, int) and -(1 << 63) <= number < 1 << 64:
-        return bool(abs(number) > exact)
-    return bool(largest < abs(number) < float("inf"))
 
 
 def _integers(items: list[int], dtype: int) -> Array:
@@ -255,11 +240,6 @@ def check_leaf(value: Any, dtype: int) -> None:
         raise refused(
             f"JSON Value: {display(value)} Type: {type_name(value)} "
             f"is not of expected type: {dtypes.name(dtype)}"
-        )
-    if dtype in REALS and lossy(value, *REALS[dtype]):
-        raise refused(
-            f"Cannot convert JSON value: {display(value)} to {dtypes.name(dtype)} "
-            "without loss of precision."
         )
 
 

@@ -81,7 +81,7 @@ class Head:
     id: what the client calls the request. encoding: its Content-Encoding. accepts_gzip: whether its
     client takes packed answers. body_bytes: its Content-Length, 0 if there is none.
     wants_continue: whether its body is sent only after a 100 Continue. end: how the head of an
-    answer ends that lets the connection live.
+    answer ends that lets the connection live. memo: what a dialect has read out of it, for itself.
     """
 
     __slots__ = (
@@ -92,6 +92,7 @@ class Head:
         "headers",
         "id",
         "keep_alive",
+        "memo",
         "method",
         "target",
         "wants_continue",
@@ -108,6 +109,7 @@ class Head:
         self.wants_continue = False
         self.keep_alive = True
         self.end = HEAD_END
+        self.memo: Any = None
 
 
 class Request:

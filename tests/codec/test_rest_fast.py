@@ -1,6 +1,7 @@
 """The fast way to read a body says the same as the general one, and is taken when it can be."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.codec.models import model
 NUMBERS = st.one_of(
     st.integers(-300, 300),
     st.floats(-1000, 1000),
-    st.sampled_from([1 << 24, 1 << 31, 1e39, 1 << 63, (1 << 64) - 1, 1 << 70, -0.0]),
+    st.sampled_from([1 << 24, 1 << 31, (1 << 53) + 1, 1e39, 1 << 63, (1 << 64) - 1, 1 << 70, -0.0]),
 )
 LEAVES = st.one_of(NUMBERS, NUMBERS, NUMBERS, st.booleans(), st.none(), st.just("1"))
 NESTED = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
@@ -49,6 +50,16 @@ def _outcome(body: bytes, known: Signatures) -> Any:
     )
 
 
+@pytest.fixture(params=["walked", "by its skeleton"], scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """However many lists a body has, they are looked at in this way."""
+    kept = rest_fast.WALKED_LIST_BYTES
+    rest_fast.WALKED_LIST_BYTES = 0 if request.param == "walked" else 1 << 40
+    yield
+    rest_fast.WALKED_LIST_BYTES = kept
+
+
+@pytest.mark.usefixtures("way")
 @given(
     st.sampled_from([DT_FLOAT, DT_DOUBLE, DT_INT32, DT_INT64, DT_UINT64, DT_HALF, DT_BOOL]),
     st.sampled_from(["instances", "inputs", "rows", "columns"]),
@@ -67,9 +78,17 @@ def test_the_fast_way_agrees_with_the_general_way(dtype: int, form: str, value: 
     assert _outcome(long, known) == _outcome(short, known)
 
 
-RAGGED = [[[1, 2], [3], [4, 5, 6]], [[1, 2], [3, [4]]], [[1], [2, 3], []], [1, [2], 3]]
+RAGGED = [
+    [[1, 2], [3], [4, 5, 6]],
+    [[1, 2], [3, [4]]],
+    [[1], [2, 3], []],
+    [1, [2], 3],
+    [[1, 2], [[], 3, 4]],
+    [[1, 2, 3], [[4, 5], 6, []]],
+]
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("value", RAGGED)
 @pytest.mark.parametrize("key", ["instances", "inputs"])
 def test_ragged_lists_of_the_right_total_are_not_taken(key: str, value: Any) -> None:
@@ -80,10 +99,11 @@ def test_ragged_lists_of_the_right_total_are_not_taken(key: str, value: Any) -> 
         rest_request.predict_request(body, model(x=DT_FLOAT))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     "document",
     [
-        {"instances": [[1.5] * 100]},
+        {"instances": [[1.5] * 100], "output_filter": ["y"]},
         {"inputs": [[1] * 100] * 2},
         {"inputs": {"x": [[1e-3] * 100]}},
         {"instances": [{"x": [1.5] * 20}] * 5, "signature_name": "serving_default"},
@@ -96,6 +116,7 @@ def test_what_is_in_order_goes_the_fast_way(document: dict[str, Any]) -> None:
         assert rest_fast.read(body, model(x=DT_FLOAT)) is not None
 
 
+@pytest.mark.usefixtures("way")
 def test_a_body_hidden_in_a_string_is_not_taken_for_the_value() -> None:
     decoy = '"instances":[[1,2],[3,4]]'.replace('"', "'")
     body = json.dumps({"signature_name": decoy, "instances": [[1, 2], [3]] * 60}).encode()

@@ -64,23 +64,6 @@ ROW = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUMEN
             ROW.format(0) + "JSON Value: true Type: True is not of expected type: float",
         ),
         (
-            {"instances": [16777217]},
-            {"x": 1},
-            ROW.format(0)
-            + "Cannot convert JSON value: 16777217 to float without loss of precision.",
-        ),
-        (
-            {"instances": [(1 << 53) + 1]},
-            {"x": 2},
-            ROW.format(0)
-            + "Cannot convert JSON value: 9007199254740993 to double without loss of precision.",
-        ),
-        (
-            {"instances": [1e39]},
-            {"x": 1},
-            ROW.format(0) + "Cannot convert JSON value: 1e+39 to float without loss of precision.",
-        ),
-        (
             {"instances": [[1, 2], [3]]},
             {"x": 1},
             ROW.format(1) + "Expecting tensor size: 2 but got: 1",

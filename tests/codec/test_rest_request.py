@@ -97,6 +97,34 @@ def test_the_special_numbers_are_read() -> None:
     assert values[1:] == [float("-inf"), float("inf"), float("inf")]
 
 
+@pytest.mark.parametrize("size", [1, 100])
+@pytest.mark.parametrize(
+    ("dtype", "written", "value"),
+    [
+        (DT_FLOAT, "1435774380", 1435774336.0),
+        (DT_FLOAT, "16777217", 16777216.0),
+        (DT_FLOAT, "-3.4028235e38", float(np.finfo(np.float32).min)),
+        (DT_FLOAT, "1.79769e+308", float("inf")),
+        (DT_FLOAT, "-1.79769e+308", float("-inf")),
+        (DT_FLOAT, "2.22507e-308", 0.0),
+        (DT_DOUBLE, "9007199254740993", 9007199254740992.0),
+        (DT_DOUBLE, "18446744073709551615", float(1 << 64)),
+        (DT_DOUBLE, "100000000000000000000", 1e20),
+        (DT_HALF, "1e6", float("inf")),
+    ],
+)
+def test_real_inputs_take_any_number(dtype: int, written: str, value: float, size: int) -> None:
+    body = f'{{"instances": [{", ".join([written] * size)}]}}'.encode()
+    assert _ask(body, model(x=dtype))[1] == {"x": [value] * size}
+
+
+def test_lists_deeper_than_an_array_can_be_are_refused() -> None:
+    body = b'{"instances": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}"
+    assert "65 deep; at most 64" in _refusal(body, model(x=DT_FLOAT))
+    body = b'{"inputs": ' + b"[" * 65 + b"1" + b"]" * 65 + b"}"
+    assert "65 deep; at most 64" in _refusal(body, model(x=DT_FLOAT))
+
+
 def test_small_integer_types_wrap_as_the_peers_do() -> None:
     assert _ask({"instances": [300, -1]}, model(x=DT_UINT8))[1] == {"x": [44, 255]}
 
@@ -128,6 +156,12 @@ def test_a_column_may_be_the_raw_bytes_of_a_tensor() -> None:
     raw = {"b64": base64.b64encode(values.tobytes()).decode(), "shape": [2, 3]}
     for inputs in (raw, {"x": raw}, {"x": raw | {"dtype": "float32"}}):
         assert _ask({"inputs": inputs}, model(x=DT_FLOAT))[1] == {"x": values.tolist()}
+
+
+def test_inputs_named_like_the_parts_of_a_raw_tensor_are_inputs() -> None:
+    known = model(b64=DT_STRING, shape=DT_INT32)
+    found = _ask({"inputs": {"b64": "aGk=", "shape": [1, 2]}}, known)[1]
+    assert found == {"b64": b"aGk=", "shape": [1, 2]}
 
 
 @pytest.mark.parametrize(
