@@ -34,6 +34,9 @@ WALL_GRACE_S = 0.5  # a process whose wall is gone may end by itself, so that we
 OUTPUT_LINES_KEPT = 20
 OUTPUT_LINE_BYTES_MAX = 64 * 1024
 VMSTAT = Path("/proc/vmstat")
+HOST_VARIABLES = frozenset(
+    {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "GRPC_EXPERIMENTS"}
+)
 
 
 class Loss(enum.Enum):
@@ -276,12 +279,8 @@ class Worker(Lane):
 
 
 def _environment(added: dict[str, str]) -> dict[str, str]:
-    """The host's environment without what would leak its own Python into the worker's."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    }
+    """The host's environment without what is meant for its own Python and gRPC alone."""
+    kept = {name: value for name, value in os.environ.items() if name not in HOST_VARIABLES}
     return {**kept, "PYTHONUNBUFFERED": "1", **added}
 
 
