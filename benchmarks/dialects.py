@@ -31,6 +31,7 @@ from benchmarks.models import MODELS, OUTPUT, Model
 from benchmarks.processes import POLL_S, Program, free_port
 from benchmarks.results import Results, Sample
 from benchmarks.setting import PROGRAMS, READY_S_MAX, compare
+from eas_processor import process
 from eas_processor.codec import binary, rest, serving, signatures, tensors
 
 EXIT_FAILED = 3
@@ -244,7 +245,8 @@ def _h2load(folder: Path, port: int, message: bytes) -> Callable[[int, int], Sam
 
 def _codec_us(model: Model, bodies: Bodies, known: signatures.Signatures) -> dict[str, float]:
     """What the host does with a JSON request beside what it does with a binary one, µs."""
-    response = tensors.response({OUTPUT: np.zeros((1, 10), np.float32)})
+    process.prepare()  # memory is kept as in the host
+    response = tensors.response({OUTPUT: np.zeros((1, 10), np.float32)}, typed=False)
     return {
         JSON_ROWS: _best_us(lambda: rest.predict_request(bodies.rows, known)),
         JSON_COLUMNS: _best_us(lambda: rest.predict_request(bodies.columns, known)),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from eas_processor import process
 from eas_processor.codec import rest, serving, signatures, tensors
 
 ROUNDS = 15
@@ -58,7 +59,7 @@ def _reading(title: str, values: np.ndarray, repeat: int, orjson: Any) -> None:
 
 
 def _printing(title: str, values: np.ndarray, repeat: int, orjson: Any) -> None:
-    response = tensors.response({"y": values})
+    response = tensors.response({"y": values}, typed=False)
     back = np.array(json.loads(rest.predict_answer(response, True))["predictions"], values.dtype)
     assert np.array_equal(back, values), "a wrong answer"
     best = _best(
@@ -78,6 +79,7 @@ def main() -> None:
     """Measures and prints."""
     import orjson
 
+    process.prepare()  # both keep memory as the host does
     random = np.random.default_rng(0)
     image = random.random((1, 224, 224, 3), dtype=np.float32)
     digit = (random.random((1, 784)) > 0.8).astype(np.float32) * random.random((1, 784), "f4")
