@@ -11,6 +11,7 @@ general way, which also has all the error messages.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from typing import Any, NamedTuple
@@ -125,12 +126,10 @@ class _Form(NamedTuple):
 
     def is_as_long_as_it_should(self) -> bool:
         """Whether each list has its length. Raises TypeError for what is none."""
-        return all(
-            _has_lengths(value, shape)
-            for name, shape in self.shapes.items()
-            if shape
-            for value in self.values[name]
-        )
+        for name, shape in self.shapes.items():
+            if shape and not all(_has_lengths(value, shape) for value in self.values[name]):
+                return False
+        return True
 
     def skeleton(self) -> bytes:
         """The text without its numbers and blanks."""
@@ -181,6 +180,7 @@ def _plain(value: Any, signature: Signature) -> _Form:
 # ---- whether the nesting is regular
 
 
+@functools.lru_cache(maxsize=256)
 def _lists(shape: tuple[int, ...]) -> int:
     """How many lists a value of this shape is made of."""
     count, total = 1, 0
@@ -195,9 +195,14 @@ def _brackets(body: bytes) -> int:
 
 
 def _has_lengths(value: Any, shape: tuple[int, ...]) -> bool:
-    if len(shape) == 1:
-        return len(value) == shape[0]
-    return len(value) == shape[0] and all(_has_lengths(item, shape[1:]) for item in value)
+    if len(value) != shape[0]:
+        return False
+    inner = shape[1:]
+    if inner:
+        for item in value:
+            if not _has_lengths(item, inner):
+                return False
+    return True
 
 
 def _has_skeleton(body: bytes, label: bytes, expected: bytes) -> bool:

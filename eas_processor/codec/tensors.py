@@ -194,17 +194,17 @@ def request(
     if signature_name:
         parts.append(wire.delimited(1, wire.delimited(3, signature_name.encode())))
     for name, values in arrays.items():
-        parts += _entry(2, name, _content(as_tensor(values)))
+        parts += _content_entry(2, name, as_tensor(values))
     parts += [wire.delimited(3, name.encode()) for name in output_filter]
     return b"".join(parts)
 
 
 def response(arrays: Mapping[str, Tensor | np.ndarray[Any, Any]], typed: bool = True) -> bytes:
     """A serialised PredictResponse that holds `outputs` alone."""
-    write_one = _typed if typed else _content
     parts: list[Any] = []
     for name, values in arrays.items():
-        parts += _entry(1, name, write_one(as_tensor(values)))
+        tensor = as_tensor(values)
+        parts += _entry(1, name, _typed(tensor)) if typed else _content_entry(1, name, tensor)
     return b"".join(parts)
 
 
@@ -221,16 +221,33 @@ def _entry(field: int, name: str, value: list[Any]) -> list[Any]:
     return [wire.head(field, len(inner) + size) + inner, *value]
 
 
+def _content_entry(field: int, name: str, tensor: Tensor) -> list[Any]:
+    """The same with the tensor in tensor_content."""
+    if tensor.dtype == DT_STRING:
+        return _entry(field, name, _typed(tensor))
+    stored = np.ascontiguousarray(_to_stored(tensor))
+    before = _before_content(field, name, tensor.dtype, tensor.values.shape, stored.nbytes)
+    return [before, _raw(stored)]
+
+
+@functools.lru_cache(maxsize=256)
+def _before_content(field: int, name: str, dtype: int, shape: tuple[int, ...], size: int) -> bytes:
+    """All of an entry but the last `size` bytes, which are the tensor's content."""
+    value = _shape_fields(dtype, shape) + wire.head(CONTENT, size)
+    inner = wire.delimited(1, name.encode()) + wire.head(2, len(value) + size) + value
+    return wire.head(field, len(inner) + size) + inner
+
+
 def _content(tensor: Tensor) -> list[Any]:
     if tensor.dtype == DT_STRING:
         return _typed(tensor)
     stored = np.ascontiguousarray(_to_stored(tensor))
-    if stored.nbytes <= COPIED_BYTES_MAX:
-        return [_shape_of(tensor) + wire.delimited(CONTENT, stored.tobytes())]
-    return [
-        _shape_of(tensor) + wire.head(CONTENT, stored.nbytes),
-        stored.reshape(-1).view("u1").data,
-    ]
+    return [_shape_of(tensor) + wire.head(CONTENT, stored.nbytes), _raw(stored)]
+
+
+def _raw(stored: np.ndarray[Any, Any]) -> Any:
+    small = stored.nbytes <= COPIED_BYTES_MAX
+    return stored.tobytes() if small else stored.reshape(-1).view("u1").data
 
 
 def _typed(tensor: Tensor) -> list[Any]:
