@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -205,7 +206,8 @@ class ModelManager:
         """Read the configuration anew, look into every folder; what went wrong, by source."""
         source = self._source.name
         try:
-            await self.apply(await in_thread(self._source.read))
+            serving = bool(self._models)
+            await self.apply(await in_thread(partial(self._source.read, serving)))
         except ServingError as error:
             log.error("not reloaded", source=source, reason=error.message)
             return {source: error.message}
@@ -275,7 +277,8 @@ class ModelManager:
         while True:
             await asyncio.sleep(self._setup.flags.model_config_file_poll_wait_seconds)
             try:
-                configs = await in_thread(self._source.read_if_changed)
+                serving = bool(self._models)
+                configs = await in_thread(partial(self._source.read_if_changed, serving))
                 if configs is not None:
                     log.info("config file has changed", file=self._source.name)
                     refused, _ = self._adopt(configs)

@@ -345,6 +345,32 @@ def test_the_config_file_is_followed_and_a_mistake_in_it_changes_nothing(tmp_pat
     play(scene)
 
 
+@pytest.mark.parametrize("empty", ["", " \n\t\n", "# nothing yet\n"])
+def test_an_empty_config_file_takes_nothing_away_once_models_are_served(
+    tmp_path: Path, empty: str
+) -> None:
+    async def scene() -> None:
+        make_version(tmp_path / "a", 1)
+        file = tmp_path / "models.config"
+        file.write_text(empty)
+        arguments = (f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1")
+        async with running(manager_of(Stage(), *arguments, *QUICK)) as manager:
+            await manager.start()
+            assert manager.services == {} and manager.ready
+            assert await manager.reload() == {str(file): ""}  # nothing that it could take away
+            file.write_text(config_text(tmp_path, "a"))
+            await until(lambda: list(manager.services) == ["a"] and manager.ready)
+            file.write_text(empty)
+            await until(lambda: manager._source._text == empty)  # the poll has seen it
+            (outcome,) = (await manager.reload()).values()
+            assert "says nothing" in outcome and "model_config_list {}" in outcome
+            assert await ask(manager, "a") == b"hello"
+            file.write_text("model_config_list {}")
+            await until(lambda: not manager.services)
+
+    play(scene)
+
+
 def test_models_added_at_run_time_are_kept_where_the_file_is_ours(tmp_path: Path) -> None:
     async def scene() -> None:
         make_version(tmp_path / "a", 1)
