@@ -70,9 +70,9 @@ def test_a_start_that_fails_says_so_and_ends_with_255(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     assert run(arguments) == 255
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert out.startswith("Failed to start server. Error: ")
-    assert words in out
+    assert words in out and err == ""
 
 
 def test_a_config_file_that_does_not_parse_ends_the_start(
@@ -81,9 +81,11 @@ def test_a_config_file_that_does_not_parse_ends_the_start(
     file = tmp_path / "models.config"
     file.write_text("model_config_list { confg {} }")
     assert run([f"--model_config_file={file}", "--processor=echo"]) == 255
-    out = capsys.readouterr().out
-    assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in out
-    assert str(file) in out
+    out, err = capsys.readouterr()
+    assert out.startswith("Failed to start server. Error: ")
+    for told in (out, err):
+        assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in told
+        assert str(file) in told
 
 
 def test_a_service_json_with_a_processor_is_for_the_other_command(
