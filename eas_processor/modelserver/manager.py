@@ -91,16 +91,8 @@ class ModelManager:
         """By model, what is wrong or not there yet; "" where it can be asked."""
         return {name: model.why() for name, model in self._models.items()}
 
-    def status(
-        self, name: str, version: int | None = None, label: str | None = None
-    ) -> list[VersionStatus]:
+    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Of a model's versions, newest first. Raises ServingError NOT_FOUND."""
-        if label is not None:
-            service = self.services.get(name)
-            if service is None or label not in service.labels:
-                words = f"Unrecognized servable version label: {label}"
-                raise ServingError(Code.INVALID_ARGUMENT, words)
-            version = service.labels[label]
         rows: dict[int, VersionStatus] = {}
         for models in (self._departed, self._models):
             if name in models:
