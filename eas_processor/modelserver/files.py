@@ -220,6 +220,10 @@ def _platform(config: Any) -> str:
         )
     if config.model_type == 1:
         return TENSORFLOW
+    if config.model_type:
+        raise _Mistake(
+            f"ModelServerConfig::model_type choice {config.model_type} not supported.", config.name
+        )
     if not platform:
         raise _Mistake(
             "Illegal setting neither ModelServerConfig::model_type(deprecated) nor "

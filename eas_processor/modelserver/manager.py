@@ -179,7 +179,10 @@ class ModelManager:
     async def apply_proto(self, config: Any) -> None:
         """The same for a ModelServerConfig message, as HandleReloadConfigRequest brings it."""
         if config.WhichOneof("config") != "model_config_list":
-            raise ConfigError("HandleReloadConfigRequest: the config must be a model_config_list")
+            raise ConfigError(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
         await self.apply(files.models_from_proto(config, "HandleReloadConfigRequest"))
 
     async def add(self, config: ModelConfig) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eas_processor.codec import serving
 from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.modelserver.configs import ModelConfig, VersionPolicy
 from eas_processor.modelserver.manager import ModelManager
@@ -170,6 +171,21 @@ def test_a_reload_serves_what_it_lists_and_nothing_else(tmp_path: Path) -> None:
             await until(lambda: states(manager, "m") == {1: "END"})  # stays listed
             await manager.apply({})
             assert manager.services == {} and manager.ready
+
+    play(scene)
+
+
+@pytest.mark.parametrize("text", ["", "custom_model_config {}"])
+def test_a_reload_takes_nothing_but_a_list_of_models(tmp_path: Path, text: str) -> None:
+    async def scene() -> None:
+        make_version(tmp_path, 1)
+        async with running(single(Stage(), tmp_path)) as manager:
+            await manager.start()
+            with pytest.raises(ConfigError, match="Only ModelConfigList is currently supported"):
+                await manager.apply_proto(serving.text("ModelServerConfig", text))
+            assert await ask(manager, "m") == b"hello"
+            await manager.apply_proto(serving.text("ModelServerConfig", "model_config_list {}"))
+            assert manager.services == {}
 
     play(scene)
 
