@@ -53,7 +53,10 @@ class ConfigError(ServingError):
 
 
 class StartError(ServingError):
-    """A service that could not be brought up: no runtime, no model, failed warm-up. Exit code 3."""
+    """A service that could not be brought up: no runtime, no model, failed warm-up. Exit code 3.
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Code.FAILED_PRECONDITION, message)
+    code: what a model's status tells of it.
+    """
+
+    def __init__(self, message: str, code: Code = Code.FAILED_PRECONDITION) -> None:
+        super().__init__(code, message)

@@ -25,7 +25,8 @@ from eas_processor.errors import StartError
 from eas_processor.fronts.hosting import Fronts
 from eas_processor.http.messages import Request
 from eas_processor.http.router import Resolver, Router
-from eas_processor.http.server import HttpServer, free_port
+from eas_processor.http.server import HttpServer
+from eas_processor.http.sockets import free_port
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.watching import Watching
 from eas_processor.pool.bodies import Bodies

@@ -16,8 +16,17 @@ from typing import TYPE_CHECKING
 from eas_processor.api.rest_admin import Admin
 from eas_processor.api.rest_answers import Answers, Handler, Resource, Run, require
 from eas_processor.api.rest_calls import Inference, RequestLog
-from eas_processor.api.rest_paths import INFERENCE, LIST, MODEL, PREFIX, RELOAD, Which
+from eas_processor.api.rest_paths import (
+    INFERENCE,
+    LIST,
+    MODEL,
+    NAMELESS,
+    PREFIX,
+    RELOAD,
+    Which,
+)
 from eas_processor.codec import rest
+from eas_processor.errors import Code, ServingError
 from eas_processor.http.messages import TEXT, Request
 from eas_processor.http.router import Route, Target
 from eas_processor.observe import tfserving_metrics
@@ -95,6 +104,10 @@ class RestApi:
             return self._model(match), TIMEOUT_S
         if asked and (match := INFERENCE.fullmatch(path)):
             return self._inference(match, target.query)
+        if NAMELESS.fullmatch(sent):
+            return {
+                b"GET": Handler(_nameless, self._series("status"), self._guard(None))
+            }, TIMEOUT_S
         if sent.lower() == LIST:
             return self._list(), TIMEOUT_S
         if sent.lower() == RELOAD:
@@ -179,6 +192,10 @@ class RestApi:
         else:
             page = tfserving_metrics.render(self._metrics)
             request.respond(200, page, tfserving_metrics.CONTENT_TYPE)
+
+
+def _nameless(request: Request) -> None:
+    raise ServingError(Code.INVALID_ARGUMENT, "Missing model name in request.")
 
 
 def _unknown(which: Which) -> Run:

@@ -17,6 +17,7 @@ _FLAGS = re.IGNORECASE | re.ASCII
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 INFERENCE = re.compile(_MODEL + r":(?P<method>predict|classify|regress)", _FLAGS)
 MODEL = re.compile(_MODEL + r"(?P<metadata>/metadata)?", _FLAGS)
+NAMELESS = re.compile(r"/v1/models/(?:versions/\d+|labels/[^/:]+)(?:/metadata)?", _FLAGS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from eas_processor.modelserver.service_json import Launch
 
 FAILED = 255  # tensorflow_model_server ends with -1
+NOT_PARSED = "Error parsing text-format "
 
 
 @click.command(
@@ -36,7 +37,10 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Do what the arguments say; the exit code. What goes wrong is told on standard output."""
+    """Do what the arguments say; the exit code. What goes wrong is told on standard output.
+
+    A file that does not parse is told on standard error, too.
+    """
     from eas_processor.errors import ServingError
     from eas_processor.modelserver import flags as flag_reader
     from eas_processor.modelserver.usage import usage
@@ -59,6 +63,8 @@ def run(arguments: list[str]) -> int:
         return FAILED
     except ServingError as error:
         print(f"Failed to start server. Error: {error.message}", flush=True)
+        if NOT_PARSED in error.message:  # launch scripts look for it there
+            print(error.message, file=sys.stderr, flush=True)
         return FAILED
     return 0
 

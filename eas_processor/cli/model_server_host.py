@@ -11,6 +11,7 @@ from eas_processor.errors import ConfigError
 from eas_processor.host import Host, Listener
 from eas_processor.http import tls
 from eas_processor.http.router import Resolver
+from eas_processor.http.sockets import ALL, shown
 from eas_processor.modelserver.flags import NO_TIMEOUT_S
 from eas_processor.modelserver.manager import ModelManager
 from eas_processor.modelserver.request_log import RequestLogs
@@ -62,7 +63,8 @@ async def run_host(setup: Setup) -> None:
             say(f"{name}: {why or 'ready'}")
 
     if flags.port:
-        say(f"Running gRPC ModelServer at {flags.host}:{flags.port} ...")
+        address = "0.0.0.0" if flags.host == ALL else shown(flags.host)
+        say(f"Running gRPC ModelServer at {address}:{flags.port} ...")
     try:
         await host.run(flags.host, flags.rest_api_port or None, listening, ready)
     finally:

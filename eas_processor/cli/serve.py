@@ -30,7 +30,12 @@ Examples:
 Each service answers at http://HOST:PORT/api/predict/<name of the service>."""
 )
 @click.argument("files", nargs=-1, required=True, metavar="SERVICE.json...")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; :: is all, IPv4 and IPv6.",
+)
 @click.option(
     "--port",
     default=8080,
@@ -130,7 +135,7 @@ def command(
     from eas_processor.errors import ConfigError
     from eas_processor.fronts.messages import Observing
     from eas_processor.http import tls
-    from eas_processor.http.server import free_port
+    from eas_processor.http.sockets import free_port, shown
     from eas_processor.observe import logs, watching
 
     logs.configure(log_level, log_format)
@@ -171,7 +176,8 @@ def command(
         )
         if host_processes > 1:
             running.share_with(Fronts(host_processes, limits, observing, pem, grpc_port))
-        speaker = _Speaker(list(plans.values()), host, "https" if secured else "http")
+        scheme = "https" if secured else "http"
+        speaker = _Speaker(list(plans.values()), shown(host), scheme)
         await running.run(host, port, speaker.listening, speaker.ready)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

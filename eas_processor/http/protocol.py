@@ -26,6 +26,7 @@ from eas_processor.http.messages import (
     id_line,
     render,
 )
+from eas_processor.http.sockets import plain
 from eas_processor.observe.exchange import Exchange, Watcher
 
 RECV_BYTES = 256 * 1024  # the most that one data_received brings
@@ -115,7 +116,7 @@ class HttpProtocol(DirectIntake):
     def address(self, side: str) -> tuple[str, int]:
         """Address and port of one side of the connection: "peername" or "sockname"."""
         found = self._transport.get_extra_info(side)
-        return (str(found[0]), int(found[1])) if isinstance(found, tuple) else ("", 0)
+        return (plain(str(found[0])), int(found[1])) if isinstance(found, tuple) else ("", 0)
 
     # requests
 

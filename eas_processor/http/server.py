@@ -1,15 +1,14 @@
-"""A listening socket and its connections."""
+"""Listening sockets and their connections."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import time
 
 from eas_processor.config import Limits
-from eas_processor.errors import StartError
+from eas_processor.http import sockets
 from eas_processor.http.messages import Application
 from eas_processor.http.protocol import Connections, HttpProtocol
 from eas_processor.observe.exchange import Watcher
@@ -18,7 +17,7 @@ DRAIN_POLL_S = 0.02
 
 
 class HttpServer:
-    """Listens on one address and hands complete requests to `app`.
+    """Listens on one host and hands complete requests to `app`.
 
     watchers: told of each request once it is over, such as the access log; none cost nothing.
     tls: a context of `http.tls`, None for plain HTTP.
@@ -35,7 +34,7 @@ class HttpServer:
         self._app = app
         self._limits = limits
         self._connections = Connections(watchers)
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     @property
     def connections(self) -> int:
@@ -45,22 +44,25 @@ class HttpServer:
     async def listen(self, host: str, port: int, shared: bool = False) -> int:
         """Open the port (0: any free one); its number. Raises StartError if it cannot be had.
 
-        shared: other processes may listen there, too; the kernel divides the connections.
+        host: as of `sockets.bound`. shared: other processes may listen there, too; the kernel
+        divides the connections.
         """
         loop = asyncio.get_running_loop()
+        opened = sockets.bound(host, port, shared)
+        chosen = sockets.port_of(opened)
         try:
-            self._server = await loop.create_server(
-                lambda: HttpProtocol(self._app, self._limits, self._connections),
-                host,
-                port,
-                backlog=self._limits.backlog_connections_max,
-                reuse_port=shared or None,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._limits.header_timeout_s if self._tls else None,
-            )
+            for each in opened:
+                server = await loop.create_server(
+                    lambda: HttpProtocol(self._app, self._limits, self._connections),
+                    sock=each,
+                    backlog=self._limits.backlog_connections_max,
+                    ssl=self._tls,
+                    ssl_handshake_timeout=self._limits.header_timeout_s if self._tls else None,
+                )
+                self._servers.append(server)
         except OSError as error:
-            raise no_port(host, port, error) from None
-        chosen: int = self._server.sockets[0].getsockname()[1]
+            sockets.close(opened[len(self._servers) :])
+            raise sockets.no_port(host, chosen, error) from None
         return chosen
 
     def tick(self, now_s: float) -> None:
@@ -70,8 +72,8 @@ class HttpServer:
 
     async def drain(self, grace_s: float) -> None:
         """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in tuple(self._connections.open):
             connection.drain()
         end_s = time.monotonic() + grace_s
@@ -79,31 +81,6 @@ class HttpServer:
             await asyncio.sleep(DRAIN_POLL_S)
         for connection in tuple(self._connections.open):
             connection.abort()
-        if self._server is not None:
+        for server in self._servers:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._server.wait_closed(), 1.0)
-
-
-def free_port(host: str, port: int) -> int:
-    """The port (0: any) if nobody listens there yet, also if others share it. Raises StartError.
-
-    To be asked by the first of several who will share it: it would be let in anywhere.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            found: int = probe.getsockname()[1]
-    except OSError as error:
-        raise no_port(host, port, error) from None
-    return found
-
-
-def no_port(host: str, port: int, error: OSError) -> StartError:
-    """Says that a port cannot be had."""
-    return StartError(
-        f"cannot listen on {host}:{port}: {error.strerror or error}; choose another with --port"
-    )
+                await asyncio.wait_for(server.wait_closed(), 1.0)

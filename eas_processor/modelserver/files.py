@@ -14,7 +14,7 @@ from typing import Any
 
 from eas_processor import runtimes, store
 from eas_processor.codec import serving
-from eas_processor.errors import ConfigError, ServingError
+from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.modelserver import batching
 from eas_processor.modelserver.configs import (
     BatchingParameters,
@@ -58,10 +58,21 @@ def _local(path: str) -> Path:
     )
 
 
-def models_from_text(text: str, source: str) -> dict[str, ModelConfig]:
-    """The models of a text ModelServerConfig, by name; an empty text is no models."""
+def models_from_text(text: str, source: str, serving: bool = False) -> dict[str, ModelConfig]:
+    """The models of a text ModelServerConfig, by name; an empty text is no models.
+
+    serving: whether there are models that would go: then an empty text is refused with
+    FAILED_PRECONDITION, since a file that is just being written is empty, too.
+    """
+    message = _parsed("ModelServerConfig", text, source)
+    if serving and message.WhichOneof("config") is None:
+        raise ServingError(
+            Code.FAILED_PRECONDITION,
+            f"{source} says nothing, so all is kept as it is; to serve no models, write "
+            "model_config_list {}",
+        )
     try:
-        return models_from_proto(_parsed("ModelServerConfig", text, source), source)
+        return models_from_proto(message, source)
     except _Mistake as mistake:
         raise ConfigError(f"{_place(text, source, mistake.near)}: {mistake.message}") from None
 
@@ -209,6 +220,10 @@ def _platform(config: Any) -> str:
         )
     if config.model_type == 1:
         return TENSORFLOW
+    if config.model_type:
+        raise _Mistake(
+            f"ModelServerConfig::model_type choice {config.model_type} not supported.", config.name
+        )
     if not platform:
         raise _Mistake(
             "Illegal setting neither ModelServerConfig::model_type(deprecated) nor "

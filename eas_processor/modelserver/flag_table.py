@@ -105,7 +105,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("enable_serialization_as_tensor_content", _ANSWERS,
          "gRPC Predict answers in tensor_content"),
     Flag("version", _ANSWERS, "print versions and exit"),
-    Flag("host", _OURS, "address to listen on", value="ADDRESS"),
+    Flag("host", _OURS, "address to listen on; :: is all, IPv4 and IPv6", value="ADDRESS"),
     Flag("rest_api_ssl", _OURS, "TLS on the REST port too, with the ssl_config_file"),
     Flag("processor", _OURS,
          "which TensorFlow; empty: the newest that is installed", value="NAME"),

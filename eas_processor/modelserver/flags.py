@@ -73,7 +73,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     enable_signature_method_name_check: bool = False
     enable_serialization_as_tensor_content: bool = False
     version: bool = False
-    host: str = "0.0.0.0"
+    host: str = "::"
     rest_api_ssl: bool = False
     processor: str = ""
     model_processors: str = ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -90,16 +91,8 @@ class ModelManager:
         """By model, what is wrong or not there yet; "" where it can be asked."""
         return {name: model.why() for name, model in self._models.items()}
 
-    def status(
-        self, name: str, version: int | None = None, label: str | None = None
-    ) -> list[VersionStatus]:
+    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Of a model's versions, newest first. Raises ServingError NOT_FOUND."""
-        if label is not None:
-            service = self.services.get(name)
-            if service is None or label not in service.labels:
-                words = f"Unrecognized servable version label: {label}"
-                raise ServingError(Code.INVALID_ARGUMENT, words)
-            version = service.labels[label]
         rows: dict[int, VersionStatus] = {}
         for models in (self._departed, self._models):
             if name in models:
@@ -186,7 +179,10 @@ class ModelManager:
     async def apply_proto(self, config: Any) -> None:
         """The same for a ModelServerConfig message, as HandleReloadConfigRequest brings it."""
         if config.WhichOneof("config") != "model_config_list":
-            raise ConfigError("HandleReloadConfigRequest: the config must be a model_config_list")
+            raise ConfigError(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+                "ModelConfigList is currently supported"
+            )
         await self.apply(files.models_from_proto(config, "HandleReloadConfigRequest"))
 
     async def add(self, config: ModelConfig) -> None:
@@ -205,7 +201,8 @@ class ModelManager:
         """Read the configuration anew, look into every folder; what went wrong, by source."""
         source = self._source.name
         try:
-            await self.apply(await in_thread(self._source.read))
+            serving = bool(self._models)
+            await self.apply(await in_thread(partial(self._source.read, serving)))
         except ServingError as error:
             log.error("not reloaded", source=source, reason=error.message)
             return {source: error.message}
@@ -275,7 +272,8 @@ class ModelManager:
         while True:
             await asyncio.sleep(self._setup.flags.model_config_file_poll_wait_seconds)
             try:
-                configs = await in_thread(self._source.read_if_changed)
+                serving = bool(self._models)
+                configs = await in_thread(partial(self._source.read_if_changed, serving))
                 if configs is not None:
                     log.info("config file has changed", file=self._source.name)
                     refused, _ = self._adopt(configs)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eas_processor.codec import examples, serving, signatures, tfrecord
-from eas_processor.errors import ConfigError, ServingError
+from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.serving.warmup import REQUESTS_MAX, WarmupRequest
 from eas_processor.worker.frames import Kind
 
@@ -21,8 +21,10 @@ _VERIFY = "Please verify your warmup data is in TFRecord format"
 
 
 def read(folder: Path, iterations: int, check_method: bool) -> list[WarmupRequest]:
-    """The requests of a version's folder, none if it has no such file. Raises ConfigError.
+    """The requests of a version's folder, none if it has no such file.
 
+    Raises ServingError: DATA_LOSS for a file that is no TFRecord, UNIMPLEMENTED for a record that
+    is not replayed, INVALID_ARGUMENT for one that can not be read.
     iterations: how often each is replayed. check_method: classify and regress want a signature of
     that method.
     """
@@ -35,21 +37,25 @@ def read(folder: Path, iterations: int, check_method: bool) -> list[WarmupReques
             for number, record in enumerate(tfrecord.read(file), 1):
                 if number > REQUESTS_MAX:
                     raise ConfigError(
-                        f"{path}: Number of warmup records exceeds the maximum ({REQUESTS_MAX})"
+                        f"Number of warmup records exceeds the maximum ({REQUESTS_MAX})"
                     )
                 label = f"{path.name}:{number}"
                 requests.extend(_requests(record, label, iterations, check_method))
-    except ConfigError:
-        raise
-    except (ServingError, OSError) as error:
+    except OSError as error:
         raise ConfigError(f"{path}: {error}. {_VERIFY}") from None
+    except ServingError as error:
+        words = f". {_VERIFY}" if error.code == Code.DATA_LOSS else ""
+        raise ServingError(error.code, f"{path}: {error.message}{words}") from None
     return requests
 
 
 def _requests(
     record: bytes, label: str, iterations: int, check_method: bool
 ) -> Iterator[WarmupRequest]:
-    log = serving.parse("PredictionLog", record)
+    try:
+        log = serving.parse("PredictionLog", record)
+    except ServingError as error:
+        raise ConfigError(f"Failed to parse warmup record: {label}: {error.message}") from None
     kind = log.WhichOneof("log_type")
     make = partial(WarmupRequest, label, kind=Kind.PREDICT, replays=iterations)
     if kind == "predict_log":
@@ -59,9 +65,10 @@ def _requests(
         for translate in _TRANSLATORS[kind](request, check_method):
             yield make(translate=translate)
     else:
-        raise ConfigError(
+        raise ServingError(
+            Code.UNIMPLEMENTED,
             f"{label}: Unsupported log_type for warmup: {kind or 'none'}; records of Predict, "
-            "Classify, Regress and MultiInference are replayed"
+            "Classify, Regress and MultiInference are replayed",
         )
 
 

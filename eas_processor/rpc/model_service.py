@@ -50,7 +50,7 @@ class ModelService:
         spec = spec_of(serving.parse("GetModelStatusRequest", request.body))
         self._routes.check(spec.name, request.context)
         answer = serving.message("GetModelStatusResponse")()
-        for row in self._states.status(spec.name, spec.number, spec.label):
+        for row in self._states.status(spec.name, spec.number):  # as the peer, by no label
             entry = answer.model_version_status.add()
             entry.version = row.version
             entry.state = entry.State.Value(row.state)

@@ -40,7 +40,8 @@ class Tls:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where to listen. port: None for no TCP, 0 for any free one. socket_path: a UNIX socket.
+    """Where to listen. host: `::` is all addresses, IPv4 and IPv6. port: None for no TCP, 0 for any
+    free one. socket_path: a UNIX socket.
 
     shared: whether other processes of the host listen on the port, too.
     """
@@ -126,6 +127,7 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
 
 
 def _bracketed(host: str) -> str:
+    host = host or "::"
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 

@@ -36,9 +36,7 @@ class VersionStatus(NamedTuple):
 class States(Protocol):
     """Who knows the states: `ServiceStates`, or the manager of a model server."""
 
-    def status(
-        self, name: str, version: int | None = None, label: str | None = None
-    ) -> list[VersionStatus]:
+    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """Newest first. Raises ServingError NOT_FOUND for a model that was never seen."""
 
 
@@ -48,19 +46,12 @@ class ServiceStates:
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._services = services
 
-    def status(
-        self, name: str, version: int | None = None, label: str | None = None
-    ) -> list[VersionStatus]:
+    def status(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """The versions of a service, newest first. Raises ServingError NOT_FOUND.
 
-        version, label: only that one.
+        version: only that one.
         """
         service = self._services.get(name)
-        if label is not None:
-            if service is None or label not in service.labels:
-                words = f"Unrecognized servable version label: {label}"
-                raise ServingError(Code.INVALID_ARGUMENT, words)
-            version = service.labels[label]
         if service is None or not service.versions:
             raise ServingError(Code.NOT_FOUND, f"Could not find any versions of model {name}")
         if version is None:

@@ -68,7 +68,8 @@ def read(path: Path, bytes_max: int) -> list[WarmupRequest]:
 async def replay(worker: Worker, requests: Sequence[WarmupRequest], timeout_s: float) -> None:
     """Send each request as often as it says, one after another.
 
-    Raises StartError, naming the file, at the first that is not answered well. timeout_s: for all.
+    Raises StartError, naming the file, at the first that is not answered well, with that answer's
+    code. timeout_s: for all.
     """
     end_s = time.monotonic() + timeout_s
     for request in requests:
@@ -77,7 +78,7 @@ async def replay(worker: Worker, requests: Sequence[WarmupRequest], timeout_s: f
             translate = request.translate
             body = translate(worker.signatures) if translate else request.body
         except ServingError as error:
-            raise _failed(request, error.message) from None
+            raise _failed(request, error.code, error.message) from None
         for _ in range(request.replays):
             started = time.perf_counter()
             call = AwaitedCall(request.kind, body, max(0.0, end_s - time.monotonic()))
@@ -85,9 +86,10 @@ async def replay(worker: Worker, requests: Sequence[WarmupRequest], timeout_s: f
             answer = await call.wait()
             times_ms.append(round((time.perf_counter() - started) * 1000, 2))
             if answer.code != Code.OK:
-                raise _failed(request, answer.body.decode("utf-8", "replace"))
+                raise _failed(request, answer.code, answer.body.decode("utf-8", "replace"))
         log.info("warmed up", request=request.label, first_ms=times_ms[0], last_ms=times_ms[-1])
 
 
-def _failed(request: WarmupRequest, why: str) -> StartError:
-    return StartError(f"warm-up with {request.label} failed: {why}")
+def _failed(request: WarmupRequest, code: int, why: str) -> StartError:
+    told = Code(code) if code <= Code.UNAUTHENTICATED else Code.UNAVAILABLE
+    return StartError(f"warm-up with {request.label} failed: {why}", told)

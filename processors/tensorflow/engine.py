@@ -28,8 +28,7 @@ def start(found, config, chosen, serving, with_gpus, note):
     session.complete(proto, config, chosen, with_gpus)
     session.optimise(proto, serving, note)
     ops.load_libraries(serving.op_libraries)
-    tags = chosen.saved_model_tags or serving.saved_model_tags
-    model = load.load(found, proto, tags)
+    model = load.load(found, proto, chosen.saved_model_tags, serving.saved_model_tags)
     if with_gpus:
         device.check_gpu(model.session, config)
     pool = runner.SESSIONS_POOL if has_pool else runner.IN_CALLERS_THREAD

@@ -6,7 +6,7 @@ Knows the file system only. Every refusal says what was looked for and what is t
 import collections
 import os
 
-from eas_processor.errors import ConfigError, StartError
+from eas_processor.errors import Code, ConfigError, StartError
 
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt")
 GRAPH_SUFFIXES = (".pb", ".pbtxt")
@@ -82,8 +82,10 @@ def _look(path, depth, prefer_tflite):
     if len(folders) == 1 and depth < DEPTH_MAX:
         return _look(os.path.join(path, folders[0]), depth + 1, prefer_tflite)
     raise StartError(
-        "no model found: looked for saved_model.pb, saved_model.pbtxt, one frozen .pb graph, or"
-        " folders named by a version number, in %s" % _what_is_in(path)
+        "Could not find SavedModel .pb or .pbtxt at supplied export directory path: %s. Looked for"
+        " saved_model.pb, saved_model.pbtxt, one frozen .pb graph, or folders named by a version"
+        " number, in %s" % (path, _what_is_in(path)),
+        Code.NOT_FOUND,
     )
 
 

@@ -2,7 +2,7 @@
 
 import collections
 
-from eas_processor.errors import ConfigError, StartError
+from eas_processor.errors import Code, ConfigError, StartError
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.python.saved_model import loader_impl
 
@@ -19,10 +19,11 @@ LOADING_ERRORS = (OpError, ValueError, TypeError, KeyError, RuntimeError, IOErro
 Model = collections.namedtuple("Model", "session signatures default signature_map")
 
 
-def load(found, config_proto, tags=()):
+def load(found, config_proto, tags=(), flag_tags=()):
     """The Model at `found`. Raises ConfigError for wrong tags, StartError if it cannot be loaded.
 
-    tags: which MetaGraph of a SavedModel to take; empty: the one tagged `serve`, or the only one.
+    tags: which MetaGraph of a SavedModel to take; empty: the one tagged `serve`. flag_tags: the
+    same, of TensorFlow Serving's flag: none that has them is then NOT_FOUND.
     """
     graph = tf.Graph()
     session = tf1.Session(graph=graph, config=config_proto)
@@ -30,15 +31,15 @@ def load(found, config_proto, tags=()):
         with graph.as_default():
             if found.kind == GRAPH:
                 return _load_graph(found.path, session)
-            return _load_saved_model(found.path, session, tags)
+            return _load_saved_model(found.path, session, tags, flag_tags)
     except BaseException:
         session.close()
         raise
 
 
-def _load_saved_model(folder, session, tags):
+def _load_saved_model(folder, session, tags, flag_tags):
     loader = _read_saved_model(folder)
-    meta_graph = _choose(loader.saved_model, tags, folder)
+    meta_graph = _choose(loader.saved_model, tags, flag_tags, folder)
     written_by = meta_graph.meta_info_def.tensorflow_version or "an unknown version"
     ops.check(meta_graph.graph_def, written_by)
     try:
@@ -72,20 +73,22 @@ def _read_saved_model(folder):
         ) from error
 
 
-def _choose(saved_model, tags, folder):
+def _choose(saved_model, tags, flag_tags, folder):
     graphs = list(saved_model.meta_graphs)
     if not graphs:
         raise StartError("the SavedModel in '%s' holds no graph: is its file damaged?" % folder)
-    wanted = set(tags or [SERVE])
+    wanted = set(tags or flag_tags or [SERVE])
     for graph in graphs:
         if set(graph.meta_info_def.tags) == wanted:
             return graph
     there = ["{%s}" % ", ".join(sorted(graph.meta_info_def.tags)) for graph in graphs]
-    raise ConfigError(
-        "the SavedModel '%s' has no graph tagged {%s}; it has %s: choose one with"
-        " processor_options.saved_model_tags"
-        % (folder, ", ".join(sorted(wanted)), " and ".join(there))
+    text = (
+        "Could not find meta graph def matching supplied tags: { %s }: the SavedModel '%s' has %s;"
+        " choose one with " % (" ".join(sorted(wanted)), folder, " and ".join(there))
     )
+    if flag_tags and not tags:
+        raise StartError(text + "--saved_model_tags", Code.NOT_FOUND)
+    raise ConfigError(text + "processor_options.saved_model_tags")
 
 
 def _defaults(definition):

@@ -2,7 +2,8 @@
 
 Values stand in the field of their dtype or, as they lie in memory, in `tensor_content`. In a field
 there may be fewer of them than the shape wants: the last one then stands for all that follow, and
-none at all for zeros.
+none at all for zeros. There may be more: the first so many count. In `tensor_content` there must be
+as many, unless the shape wants none. All as TensorFlow's own Tensor::FromProto has it.
 """
 
 import numpy as np
@@ -55,34 +56,33 @@ class TensorCodec(object):
         shape = shape[0] if shape else b""
         known = wire.SHAPES.known.get(shape)
         dims, count = known if known is not None else wire.SHAPES.read(shape, name)
-        return self._array(tensor, self._field.from_chunks, dims, count, name)
+        return self._array(tensor, True, dims, count, name)
 
     def read_canonical(self, tensor, name):
         """The ndarray of a canonical message's tensor. Raises ServingError."""
         if tensor.dtype != self.number:
             raise self._wrong_dtype(tensor, name)
         dims, count = shapes.check(wire.dims_of(tensor.tensor_shape), name)
-        return self._array(tensor, self._field.from_values, dims, count, name)
+        return self._array(tensor, False, dims, count, name)
 
-    def _array(self, tensor, read, dims, count, name):
+    def _array(self, tensor, is_view, dims, count, name):
         content = tensor.tensor_content
+        read = self._field.from_chunks if is_view else self._field.from_values
         try:
-            if content:
+            if content and count:
                 return self._from_content(content, dims, count)
             values = self._field.values_of(tensor)
             try:
                 return read(values, dims, count)
             except Count as error:
-                return self._filled(read, values, error.came, dims, count)
-        except Count as error:
-            text = "has %d values in %s, its shape %s of %s wants %d" % (
-                error.came,
-                self._field.name,
-                list(dims),
-                self.name,
-                error.wanted,
-            )
-            raise shapes.invalid(name, text) from error
+                whole, rest = divmod(error.came, self._field.wire_items)
+            if whole >= count or rest:
+                if is_view:  # whose blobs can not be cut
+                    raise NeedsCanonical()
+                values = values[: min(whole, count) * self._field.wire_items]
+            if whole >= count:
+                return read(values, dims, count)
+            return self._filled(read, values, whole, dims, count)
         except ValueError as error:
             raise shapes.invalid(name, "(%s): %s" % (self.name, error)) from error
 
@@ -99,11 +99,8 @@ class TensorCodec(object):
             return np.ndarray(dims, np.uint8, content) != 0
         return np.ndarray(dims, self.numpy_dtype, content)
 
-    def _filled(self, read, values, came, dims, count):
+    def _filled(self, read, values, whole, dims, count):
         """Fewer values than the shape wants: the last one again and again."""
-        whole, rest = divmod(came, self._field.wire_items)
-        if whole > count or rest:
-            raise Count(came, count * self._field.wire_items)
         if count * self.numpy_dtype.itemsize > FILLED_BYTES_MAX:
             raise ValueError(
                 "%d values came, the shape %s wants %d: more than are filled up (%d bytes)"

@@ -155,6 +155,14 @@ def test_what_fits_no_path_is_malformed(method, path):
     assert host.counted() == {("", "", "malformed", "", "INVALID_ARGUMENT"): 1}
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/models/versions/1", "/v1/models/labels/l", "/v1/Models/Versions/1/metadata"]
+)
+def test_a_version_or_label_of_no_model_lacks_its_name(path):
+    assert Host().send("GET", path) == (400, error("Missing model name in request."))
+    assert Host().post(path, {}) == (400, error(f"Malformed request: POST {path}"))
+
+
 def test_a_query_is_part_of_the_path():
     path = "/v1/models/m:predict?x=1"
     assert Host().post(path, ROWS) == (400, error(f"Malformed request: POST {path}"))

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import http.client
 import json
 import os
 import socket
@@ -11,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.several_processes import PATH, PROCESSES, PUPPET, Host, Load, metric
+from eas_processor.http.sockets import shown
+from tests.http.test_sockets import has_ipv6
+from tests.serving_process import Serving
+from tests.several_processes import PATH, PROCESSES, PUPPET, Host, Load, listening_on, metric
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +99,25 @@ def test_the_port_is_not_shared_with_another_host(host, tmp_path):
     other = Host(tmp_path, PUPPET, args=("--port", str(host.port)))
     assert other.process.wait(60) == 3
     assert f"cannot listen on 127.0.0.1:{host.port}" in other.log
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@pytest.mark.parametrize("address", ["::", "localhost"])
+def test_all_processes_listen_on_both_families(tmp_path, address):
+    with Serving(tmp_path, PUPPET, args=("--host", address, "--host-processes", "2")) as host:
+        assert f"listening on http://{shown(address)}:{host.port}" in host.log
+        sockets = 2 * (1 if address == "::" else both_of_localhost())
+        host.until(lambda: len(listening_on(host.port)) == sockets)
+        for one in ("127.0.0.1", "::1")[: both_of_localhost()]:
+            connection = http.client.HTTPConnection(one, host.port, timeout=30)
+            connection.request("POST", PATH, b"echo x")
+            assert connection.getresponse().status == 200
+            connection.close()
+
+
+def both_of_localhost():
+    found = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
+    return len({address for *_, address in found})
 
 
 def at_once(host, pids, body, each):

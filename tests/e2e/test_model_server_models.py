@@ -27,9 +27,9 @@ pytestmark = pytest.mark.tensorflow
 
 WARMUP = "assets.extra/tf_serving_warmup_requests"
 BADLY_WARMED = {
-    "failing": "x",  # the input that the second record leaves out
-    "unsupported": "Unsupported log_type for warmup: session_run_log",
-    "garbage": "Please verify your warmup data is in TFRecord format",
+    "failing": ("INVALID_ARGUMENT", "x"),  # the input that the second record leaves out
+    "unsupported": ("UNIMPLEMENTED", "Unsupported log_type for warmup: session_run_log"),
+    "garbage": ("DATA_LOSS", "Please verify your warmup data is in TFRecord format"),
 }
 
 
@@ -46,6 +46,8 @@ def server(written, clients, tmp_path_factory):
     for name in BADLY_WARMED:
         put(written / "half_plus_two", folder / f"warmed_{name}", 1)
         warm(folder / f"warmed_{name}" / "1", folder / name)
+    (folder / "no_model" / "1").mkdir(parents=True)
+    (folder / "no_model" / "1" / "notes.txt").write_text("still to come")
     names = [path.name for path in folder.iterdir() if path.is_dir() and path.name != "written"]
     (folder / "models.config").write_text(config(*(entry(n, folder / n) for n in names)))
     flags = ["--prefer_tflite_model", f"--op_libraries={folder / 'own_op' / '123' / 'op.so'}",
@@ -180,8 +182,19 @@ def test_records_of_all_kinds_are_replayed_before_a_version_is_available(server)
 @pytest.mark.parametrize("name", BADLY_WARMED)
 def test_a_bad_record_fails_the_load(server, name):
     state, code, words = server.states(f"warmed_{name}")[1]
-    assert state == "END" and code != "OK" and BADLY_WARMED[name] in words, words
+    wanted_code, wanted_words = BADLY_WARMED[name]
+    assert (state, code) == ("END", wanted_code) and wanted_words in words, words
     assert server.predict(f"warmed_{name}", 1.0).status == 404
+
+
+# what is no model
+
+
+def test_a_folder_without_a_model_is_told_in_the_words_of_the_other_server(server):
+    state, code, words = server.states("no_model")[1]
+    assert state == "END" and code != "OK"
+    text = "Could not find SavedModel .pb or .pbtxt at supplied export directory path: /"
+    assert words.startswith(text) and "notes.txt" in words
 
 
 # beyond SavedModels

@@ -1,12 +1,21 @@
 """`eas-model-server` up to the moment it serves: words, exit codes, what it refuses."""
 
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
+import grpc
 import pytest
 
 from eas_processor.cli.model_server import run
 from eas_processor.cli.model_server_host import channel_arguments
 from eas_processor.errors import ConfigError
+from tests.http.test_sockets import has_ipv6
+
+from .server_process import free_ports
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +70,9 @@ def test_a_start_that_fails_says_so_and_ends_with_255(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
     assert run(arguments) == 255
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert out.startswith("Failed to start server. Error: ")
-    assert words in out
+    assert words in out and err == ""
 
 
 def test_a_config_file_that_does_not_parse_ends_the_start(
@@ -72,9 +81,11 @@ def test_a_config_file_that_does_not_parse_ends_the_start(
     file = tmp_path / "models.config"
     file.write_text("model_config_list { confg {} }")
     assert run([f"--model_config_file={file}", "--processor=echo"]) == 255
-    out = capsys.readouterr().out
-    assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in out
-    assert str(file) in out
+    out, err = capsys.readouterr()
+    assert out.startswith("Failed to start server. Error: ")
+    for told in (out, err):
+        assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in told
+        assert str(file) in told
 
 
 def test_a_service_json_with_a_processor_is_for_the_other_command(
@@ -84,6 +95,32 @@ def test_a_service_json_with_a_processor_is_for_the_other_command(
     file.write_text('{"name": "s", "processor": "echo"}')
     assert run([str(file)]) == 255
     assert f"eas-processor serve {file}" in capsys.readouterr().out
+
+
+def test_by_default_both_families_are_listened_on(tmp_path: Path) -> None:
+    rest_port, grpc_port = free_ports(2)
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "eas_processor", "model-server", "--processor=echo",
+             f"--rest_api_port={rest_port}", f"--port={grpc_port}",
+             f"--model_base_path={tmp_path}"],
+            stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    try:
+        end_s = time.monotonic() + 30
+        while "gRPC listening" not in log.read_text():
+            assert server.poll() is None and time.monotonic() < end_s, log.read_text()
+            time.sleep(0.05)
+        assert f"Running gRPC ModelServer at 0.0.0.0:{grpc_port} ..." in log.read_text()
+        for host in ("127.0.0.1", "[::1]") if has_ipv6() else ("127.0.0.1",):
+            with urllib.request.urlopen(f"http://{host}:{rest_port}/healthz", timeout=10) as answer:
+                assert answer.read() == b"ok\n"
+            with grpc.insecure_channel(f"{host}:{grpc_port}") as channel:
+                grpc.channel_ready_future(channel).result(10)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0, log.read_text()
 
 
 def test_channel_arguments_are_numbers_where_they_look_like_it() -> None:

@@ -122,6 +122,10 @@ def test_logging_is_read() -> None:
         ),
         (config("", name="m"), ["models.config:3: ", "Illegal setting neither", "model m"]),
         (
+            config("model_type: OTHER"),
+            ["models.config:3: ", "ModelServerConfig::model_type choice 2 not supported."],
+        ),
+        (
             config("model_platform: 'tensorflow' model_type: TENSORFLOW"),
             ["Illegal setting both"],
         ),

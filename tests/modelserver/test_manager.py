@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eas_processor.codec import serving
 from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.modelserver.configs import ModelConfig, VersionPolicy
 from eas_processor.modelserver.manager import ModelManager
@@ -174,6 +175,21 @@ def test_a_reload_serves_what_it_lists_and_nothing_else(tmp_path: Path) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("text", ["", "custom_model_config {}"])
+def test_a_reload_takes_nothing_but_a_list_of_models(tmp_path: Path, text: str) -> None:
+    async def scene() -> None:
+        make_version(tmp_path, 1)
+        async with running(single(Stage(), tmp_path)) as manager:
+            await manager.start()
+            with pytest.raises(ConfigError, match="Only ModelConfigList is currently supported"):
+                await manager.apply_proto(serving.text("ModelServerConfig", text))
+            assert await ask(manager, "m") == b"hello"
+            await manager.apply_proto(serving.text("ModelServerConfig", "model_config_list {}"))
+            assert manager.services == {}
+
+    play(scene)
+
+
 def test_a_reload_tells_what_did_not_come_and_serves_the_rest(tmp_path: Path) -> None:
     async def scene() -> None:
         make_version(tmp_path / "good", 1)
@@ -268,9 +284,8 @@ def test_a_label_may_name_only_a_version_that_is_available(tmp_path: Path) -> No
                 "available for inference",
             )
             assert manager.services["m"].find(label="stable").number == 1
-            assert manager.status("m", label="stable")[0].version == 1
             with pytest.raises(ServingError, match="Unrecognized servable version label: canary"):
-                manager.status("m", label="canary")
+                manager.services["m"].find(label="canary")
             make_version(tmp_path, 2)  # what it waits for comes
             await until(lambda: manager.services["m"].labels == {"stable": 2})
 
@@ -341,6 +356,32 @@ def test_the_config_file_is_followed_and_a_mistake_in_it_changes_nothing(tmp_pat
             file.write_text(config_text(tmp_path, "b"))
             await until(lambda: list(manager.services) == ["b"] and manager.ready)
             assert await ask(manager, "b") == b"hello"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("empty", ["", " \n\t\n", "# nothing yet\n"])
+def test_an_empty_config_file_takes_nothing_away_once_models_are_served(
+    tmp_path: Path, empty: str
+) -> None:
+    async def scene() -> None:
+        make_version(tmp_path / "a", 1)
+        file = tmp_path / "models.config"
+        file.write_text(empty)
+        arguments = (f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1")
+        async with running(manager_of(Stage(), *arguments, *QUICK)) as manager:
+            await manager.start()
+            assert manager.services == {} and manager.ready
+            assert await manager.reload() == {str(file): ""}  # nothing that it could take away
+            file.write_text(config_text(tmp_path, "a"))
+            await until(lambda: list(manager.services) == ["a"] and manager.ready)
+            file.write_text(empty)
+            await until(lambda: manager._source._text == empty)  # the poll has seen it
+            (outcome,) = (await manager.reload()).values()
+            assert "says nothing" in outcome and "model_config_list {}" in outcome
+            assert await ask(manager, "a") == b"hello"
+            file.write_text("model_config_list {}")
+            await until(lambda: not manager.services)
 
     play(scene)
 

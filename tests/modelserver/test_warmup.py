@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from eas_processor.codec import serving, tfrecord
-from eas_processor.errors import ConfigError
+from eas_processor.errors import Code, ServingError
 from eas_processor.modelserver import warmup
 from eas_processor.serving.warmup import REQUESTS_MAX
 from eas_processor.worker.frames import Kind
@@ -93,19 +93,32 @@ def test_a_record_of_another_kind_fails_the_load(tmp_path: Path, kind: str | Non
     log = serving.message("PredictionLog")()
     if kind:
         getattr(log, kind).SetInParent()
-    with pytest.raises(ConfigError, match="Unsupported log_type for warmup"):
-        warmup.read(version(tmp_path, log.SerializeToString() or b"\n\x00"), 1, False)
+    words = refusal(version(tmp_path, log.SerializeToString() or b"\n\x00"), Code.UNIMPLEMENTED)
+    assert f"requests:1: Unsupported log_type for warmup: {kind or 'none'}" in words
+
+
+def refusal(folder: Path, code: Code) -> str:
+    with pytest.raises(ServingError) as caught:
+        warmup.read(folder, 1, False)
+    assert caught.value.code == code
+    assert caught.value.message.startswith(str(folder / warmup.FILE))
+    return caught.value.message
+
+
+def test_a_record_that_is_no_message_fails_the_load(tmp_path: Path) -> None:
+    folder = version(tmp_path, predict_log().SerializeToString(), b"\xff\xff")
+    words = refusal(folder, Code.INVALID_ARGUMENT)
+    assert "Failed to parse warmup record: tf_serving_warmup_requests:2: " in words
 
 
 def test_a_file_that_is_no_tfrecord_fails_the_load(tmp_path: Path) -> None:
     folder = version(tmp_path)
     (folder / warmup.FILE).write_bytes(b"instances: [1.0]\n" * 3)
-    with pytest.raises(ConfigError, match="Please verify your warmup data is in TFRecord format"):
-        warmup.read(folder, 1, False)
+    words = refusal(folder, Code.DATA_LOSS)
+    assert "Please verify your warmup data is in TFRecord format" in words
 
 
 def test_a_file_with_too_many_records_fails_the_load(tmp_path: Path) -> None:
     record = predict_log().SerializeToString()
     folder = version(tmp_path, *[record] * (REQUESTS_MAX + 1))
-    with pytest.raises(ConfigError, match=r"exceeds the maximum \(1000\)"):
-        warmup.read(folder, 1, False)
+    assert "exceeds the maximum (1000)" in refusal(folder, Code.INVALID_ARGUMENT)

@@ -36,6 +36,13 @@ def test_status_lists_versions_newest_first_with_what_is_wrong():
     assert [row[0] for row in rows_of(status_request(version=1), model)] == [1]
 
 
+@pytest.mark.parametrize("label", ["stable", "unheard_of"])
+def test_status_by_a_label_is_of_all_versions(label):
+    model = service("m", Version(1), Version(2))
+    model.labels = {"stable": 1}
+    assert [row[0] for row in rows_of(status_request(label=label), model)] == [2, 1]
+
+
 def test_status_of_a_model_that_was_never_seen_is_not_found():
     async def scene():
         async with Scene(service("m", Version())) as served:

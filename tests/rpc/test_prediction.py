@@ -48,6 +48,8 @@ def test_a_request_crosses_unopened_and_the_answer_says_which_version_it_was():
     [
         ({"name": ""}, "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         ({"name": "z"}, "NOT_FOUND", NONE + "Latest(z)"),
+        ({"name": "z", "label": "l"}, "INVALID_ARGUMENT",
+         "Unrecognized servable version label: l"),
         ({"name": "z", "version": 4}, "NOT_FOUND", NONE + "Specific(z, 4)"),
         ({"version": 9}, "NOT_FOUND", NONE + "Specific(m, 9)"),
         ({"version": -1}, "NOT_FOUND", NONE + "Specific(m, -1)"),

@@ -22,7 +22,6 @@ def service():
     made = Service("m", Awake(), lambda: None)
     for number in (1, 3, 2):
         made.add(number, Plan())
-    made.labels = {"stable": 2}
     return made
 
 
@@ -37,7 +36,6 @@ def test_every_state_has_a_name():
 def test_all_versions_newest_first_or_the_one_that_is_named(service):
     assert numbers(service) == [3, 2, 1]
     assert numbers(service, 1) == [1]
-    assert numbers(service, None, "stable") == [2]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +43,6 @@ def test_all_versions_newest_first_or_the_one_that_is_named(service):
     [
         (("no",), Code.NOT_FOUND, "Could not find any versions of model no"),
         (("m", 9), Code.NOT_FOUND, "Could not find version 9 of model m"),
-        (("m", None, "x"), Code.INVALID_ARGUMENT, "Unrecognized servable version label: x"),
-        (("no", None, "x"), Code.INVALID_ARGUMENT, "Unrecognized servable version label: x"),
     ],
 )
 def test_what_is_not_there_is_told_in_the_peers_words(service, which, code, words):

@@ -72,7 +72,9 @@ def check_what_is_no_model_is_refused_with_what_is_there(_):
         file.write("nothing")
     error = refused(models.serve, root)
     assert isinstance(error, StartError) and "notes.txt" in error.message
-    assert "saved_model.pb" in error.message
+    assert "saved_model.pb" in error.message and error.code == Code.NOT_FOUND
+    text = "Could not find SavedModel .pb or .pbtxt at supplied export directory path: " + root
+    assert text in error.message, error.message
     error = refused(models.serve, os.path.join(root, "notes.txt"))
     assert isinstance(error, StartError)
     for path in ("", os.path.join(root, "absent")):

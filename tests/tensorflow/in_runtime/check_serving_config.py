@@ -9,7 +9,7 @@ from in_runtime.requests import refused
 from in_runtime.serving_requests import TYPED, answer, request
 from in_runtime.skipping import Skip
 
-from eas_processor.errors import ConfigError, StartError
+from eas_processor.errors import Code, ConfigError, StartError
 from processors.tensorflow import options, session
 from processors.tensorflow.api import VERSION, tf, tf1
 
@@ -59,6 +59,11 @@ def check_tags_choose_the_graph(_):
     wanted = models.softmax(folder, ["serving_default"], tags=["serve", "gpu"])
     processor = models.serve(folder, serving={"saved_model_tags": ["serve", "gpu"]})
     assert scores(processor).tobytes() == wanted.tobytes()
+    error = refused(lambda: models.serve(folder, serving={"saved_model_tags": ["serve"]}))
+    assert isinstance(error, StartError) and error.code == Code.NOT_FOUND
+    text = "Could not find meta graph def matching supplied tags: { serve }"
+    assert text in error.message and "{gpu, serve}" in error.message, error.message
+    assert error.message.endswith("--saved_model_tags"), error.message
 
 
 def check_xla_gives_the_same_answers_or_says_that_it_is_not_there(_):

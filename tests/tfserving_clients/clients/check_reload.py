@@ -104,7 +104,7 @@ def check_a_configuration_that_cannot_be_changes_nothing(server):
         (twice, "Illegal to list model first multiple times in config list"),
         (asked(server, first=relative), "Expected model first to have an absolute path or URI"),
         (other, "Illegal to change a model's platform"),
-        (model_management_pb2.ReloadConfigRequest(), "model_config_list"),
+        (model_management_pb2.ReloadConfigRequest(), "Only ModelConfigList is currently supported"),
     ):
         code, text = reload_refused(server, request)
         assert code == "INVALID_ARGUMENT" and words in text, (code, text)

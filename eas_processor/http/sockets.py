@@ -1,0 +1,127 @@
+"""Sockets to listen on: all of a name's addresses, and both families where that is `::`.
+
+The event loop's own way makes `::` one of IPv6 alone, and gives each address of a name a port of
+its own where any free one is asked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from eas_processor.errors import StartError
+
+ALL = "::"  # every address of this machine, IPv4 and IPv6
+_ALL_IPV4 = "0.0.0.0"
+_NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+_TRIES = 20  # to find a port that is free at all addresses of a name
+
+Address = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+def bound(host: str, port: int, shared: bool = False) -> list[socket.socket]:
+    """Sockets that are bound and do not listen yet, all at one port. Raises StartError.
+
+    host: `::` or nothing is all addresses of both families, or of IPv4 where there is no IPv6.
+    port: 0 for any free one. shared: other processes may listen there, too.
+    """
+    host = host.strip("[]") or ALL
+    for left in reversed(range(1 if port else _TRIES)):
+        try:
+            return _bound(host, port, shared)
+        except OSError as error:
+            if left and error.errno == errno.EADDRINUSE:
+                continue
+            raise no_port(host, port, error) from None
+    raise AssertionError("not reached")
+
+
+def free_port(host: str, port: int) -> int:
+    """The port (0: any) if nobody listens there yet, also if others share it. Raises StartError.
+
+    To be asked by the first of several who will share it: it would be let in anywhere.
+    """
+    sockets = bound(host, port)
+    found = port_of(sockets)
+    close(sockets)
+    return found
+
+
+def port_of(sockets: list[socket.socket]) -> int:
+    """The port that they have in common."""
+    port: int = sockets[0].getsockname()[1]
+    return port
+
+
+def close(sockets: list[socket.socket]) -> None:
+    """Give up what was bound."""
+    for each in sockets:
+        each.close()
+
+
+def shown(host: str) -> str:
+    """A host as it stands in an address with a port: `[::1]`."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def plain(address: str) -> str:
+    """An address of IPv4 as itself, which a socket of both families shows as `::ffff:1.2.3.4`."""
+    return address.removeprefix("::ffff:")
+
+
+def no_port(host: str, port: int, error: OSError) -> StartError:
+    """Says that a port cannot be had."""
+    where = f"{shown(host or ALL)}:{port}"
+    if where.startswith("[::]:"):
+        where += " (all addresses, IPv4 and IPv6)"
+    return StartError(f"cannot listen on {where}: {error.strerror or error}; choose another with "
+                      "--port")  # fmt: skip
+
+
+def _bound(host: str, port: int, shared: bool) -> list[socket.socket]:
+    """What a machine does not have of the host's addresses is left out, unless that is all."""
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in _addresses(host, port):
+            if host == ALL and sockets:  # one socket of IPv6 takes both
+                break
+            at = (address[0], port_of(sockets) if sockets else port, *address[2:])
+            try:
+                sockets.append(_bind(family, at, host == ALL, shared))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+        if missing is not None and not sockets:
+            raise missing
+    except BaseException:
+        close(sockets)
+        raise
+    return sockets
+
+
+def _addresses(host: str, port: int) -> list[Address]:
+    if host == ALL:
+        return [(socket.AF_INET6, (ALL, port, 0, 0)), (socket.AF_INET, (_ALL_IPV4, port))]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bind(
+    family: socket.AddressFamily, address: tuple[Any, ...], both: bool, shared: bool
+) -> socket.socket:
+    """both: a socket of IPv6 takes connections over IPv4, too."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
+        made.bind(address)
+    except BaseException:
+        made.close()
+        raise
+    return made
