@@ -160,10 +160,15 @@ class Inference:
         )
 
     def _read(self, body: bytes, ask: binary.Ask | None, known: Signatures) -> Asked:
-        if ask is not None:
-            return binary.predict_request(body, ask, known)
         if self.method == "predict":
-            return rest.predict_request(body, known)
+            asked = (
+                rest.predict_request(body, known)
+                if ask is None
+                else binary.predict_request(body, ask, known)
+            )
+            if self._check_methods:
+                signatures.check_predict(known, asked.signature)
+            return asked
         if self.method == "classify":
             return rest.classify_request(body, known, self._check_methods)
         return rest.regress_request(body, known, self._check_methods)

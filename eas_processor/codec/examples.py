@@ -176,6 +176,7 @@ def multi_request(request: bytes, known: Signatures, check_method: bool = False)
         raise refused("Inference request must have at least one task.")
     first = message.tasks[0].model_spec
     asked: list[Asked] = []
+    tensors_fed: set[str] = set()
     for task in message.tasks:
         if not task.model_spec.name:
             raise refused("Found ModelSpec with an empty model name.")
@@ -190,8 +191,11 @@ def multi_request(request: bytes, known: Signatures, check_method: bool = False)
         name = task.model_spec.signature_name or serving.DEFAULT_SIGNATURE
         if any(name == other.signature for other in asked):
             raise refused(f"Duplicate evaluation of signature: {name}")
-        signatures.find(known, name, "Requested signature not found in model graph: {}")
+        signature = signatures.find(known, name, "Requested signature not found in model graph: {}")
         asked.append(ask(examples, known, name, task.method_name, check_method))
+        tensors_fed.add(signature.inputs[INPUTS].tensor)
+        if len(tensors_fed) > 1:
+            raise refused("Input tensor must be the same for all Signatures.")
     methods = tuple(task.method_name for task in message.tasks)
     return MultiAsked(first, tuple(asked), methods)
 

@@ -13,16 +13,21 @@ from typing import Any, NamedTuple
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ServingError
 
+PREDICT_METHODS = (serving.METHOD_PREDICT, serving.METHOD_CLASSIFY, serving.METHOD_REGRESS)
 REMEMBERED_MAX = 64  # models whose signatures are kept parsed
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One input or output. shape: -1 for a dimension of any size, None if not even the rank."""
+    """One input or output. shape: -1 for a dimension of any size, None if not even the rank.
+
+    tensor: what the graph calls it.
+    """
 
     name: str
     dtype: int
     shape: tuple[int, ...] | None
+    tensor: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,21 @@ def _signature(key: str, definition: Any) -> Signature:
 def _spec(name: str, info: Any) -> Spec:
     shape = info.tensor_shape
     dims = None if shape.unknown_rank else tuple(dim.size for dim in shape.dim)
-    return Spec(name, info.dtype, dims)
+    return Spec(name, info.dtype, dims, info.name)
+
+
+def check_predict(signatures: Signatures, name: str) -> None:
+    """Refuse a signature that is meant for none of the methods that Predict can stand for.
+
+    Raises ServingError INTERNAL, as the peer does.
+    """
+    signature = signatures.get(name or serving.DEFAULT_SIGNATURE)
+    if signature is not None and signature.method_name not in PREDICT_METHODS:
+        raise ServingError(
+            Code.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{', '.join(PREDICT_METHODS)}}}. Was: {signature.method_name}",
+        )
 
 
 def find(signatures: Signatures, name: str, refusal: str) -> Signature:

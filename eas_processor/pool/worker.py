@@ -223,7 +223,8 @@ class Worker(Lane):
             reason = frame.payload.decode()
             if frame.code == Code.INVALID_ARGUMENT:
                 raise ConfigError(reason)
-            raise StartError(reason)
+            code = Code(frame.code) if frame.code in tuple(Code) else Code.UNKNOWN
+            raise StartError(reason, code)
         if frame.kind != kind:
             raise StartError(f"the worker said {frame.kind} where {kind.name} was due")
         message: dict[str, Any] = json.loads(frame.payload)

@@ -12,13 +12,12 @@ from eas_processor.codec.signatures import Asked
 from eas_processor.errors import Code, ServingError
 from eas_processor.pool.bodies import Bodies, SharedBody
 from eas_processor.rpc.calls import Front, Handler, Request
-from eas_processor.rpc.routes import Route, Routes, Spec, spec_of
+from eas_processor.rpc.routes import Routes, Spec, spec_of
 from eas_processor.rpc.server import unary
 from eas_processor.worker.frames import TENSOR_CONTENT
 
 NAME = "tensorflow.serving.PredictionService"
 SIGNATURE_DEF = "signature_def"
-METHODS = (serving.METHOD_PREDICT, serving.METHOD_CLASSIFY, serving.METHOD_REGRESS)
 NOBODY = Spec("", None, None, "")
 
 # (model, version, method, serialised request, serialised response)
@@ -65,7 +64,8 @@ class PredictionService:
         route = self._routes.route("Predict", request.body, request.context)
         request.goes_to(route)
         if self._check_methods:
-            _check_method(route)
+            known = signatures.read(route.version.signatures)
+            signatures.check_predict(known, route.spec.signature)
         answer = await request.run(self._shared(request.body), self._timeout_s, self._predict_flags)
         return answer + route.model_spec
 
@@ -143,18 +143,6 @@ class PredictionService:
         rows = asked.rows or 0
         request.series.examples(rows)
         return await request.run(asked.request, self._timeout_s, TENSOR_CONTENT), rows
-
-
-def _check_method(route: Route) -> None:
-    """Refuse a signature that is meant for none of the methods that Predict can stand for."""
-    name = route.spec.signature or serving.DEFAULT_SIGNATURE
-    signature = signatures.read(route.version.signatures).get(name)
-    if signature is not None and signature.method_name not in METHODS:
-        raise ServingError(
-            Code.INTERNAL,
-            "Expected prediction signature method_name to be one of "
-            f"{{{', '.join(METHODS)}}}. Was: {signature.method_name}",
-        )
 
 
 def _told(request: Request) -> bytes:

@@ -129,6 +129,20 @@ def test_a_signatures_method_is_looked_at_only_if_the_operator_wants_that():
     assert status == 400 and b"Expected regression signature method_name" in body
 
 
+@pytest.mark.parametrize("check_methods", [False, True])
+def test_predict_wants_a_signature_of_one_of_the_methods_only_then(check_methods):
+    message = serving.parse("SignatureDefMap", signature_map())
+    message.signature_def["serving_default"].method_name = "my/own"
+    odd = service("m", signatures=message.SerializeToString())
+    host = Host(odd, check_methods=check_methods)
+    answered = host.post("/v1/models/m:predict", ROWS)
+    if check_methods:
+        assert answered[0] == 500
+        assert b"Expected prediction signature method_name to be one of" in answered[1]
+    else:
+        assert answered is None  # it waits for its worker
+
+
 # what is refused
 
 

@@ -1,5 +1,6 @@
 """Classify, Regress and MultiInference become runs on serialised Examples, and back."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -228,3 +229,17 @@ def test_several_tasks_answer_in_their_order() -> None:
 )
 def test_tasks_that_cannot_be_done_are_refused(body: bytes, message: str, code: Code) -> None:
     assert _refusal(examples.multi_request, body, BOTH, code=code) == message
+
+
+def test_tasks_must_take_the_same_tensor_of_the_graph() -> None:
+    body = _multi(("regress", METHOD_REGRESS), ("", METHOD_CLASSIFY))
+    for regress_takes, is_refused in (("examples:0", False), ("others:0", True)):
+        known = dict(BOTH)
+        for key, tensor in (("serving_default", "examples:0"), ("regress", regress_takes)):
+            spec = replace(known[key].inputs["inputs"], tensor=tensor)
+            known[key] = replace(known[key], inputs={"inputs": spec})
+        if is_refused:
+            words = "Input tensor must be the same for all Signatures."
+            assert _refusal(examples.multi_request, body, known) == words
+        else:
+            assert len(examples.multi_request(body, known).asked) == 2
