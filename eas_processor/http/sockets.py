@@ -75,8 +75,7 @@ def no_port(host: str, port: int, error: OSError) -> StartError:
     where = f"{shown(host or ALL)}:{port}"
     if where.startswith("[::]:"):
         where += " (all addresses, IPv4 and IPv6)"
-    return StartError(f"cannot listen on {where}: {error.strerror or error}; choose another with "
-                      "--port")  # fmt: skip
+    return StartError(f"cannot listen on {where}: {error.strerror or error}; choose another port")
 
 
 def _bound(host: str, port: int, shared: bool) -> list[socket.socket]:
