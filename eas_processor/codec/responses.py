@@ -17,6 +17,7 @@ from eas_processor.codec.dtypes import DT_STRING
 from eas_processor.codec.tensors import CONTENT, Tensor
 
 REMEMBERED_MAX = 256  # lengths of responses
+TRIES_MAX = 16  # for each: responses that differ although they are as long are just parsed
 
 
 class _Beginning(NamedTuple):
@@ -29,6 +30,7 @@ class _Beginning(NamedTuple):
 
 
 _beginnings: dict[int, _Beginning] = {}  # by the length of the response
+_tries: dict[int, int] = {}
 
 
 def outputs(response: bytes) -> dict[str, Tensor]:
@@ -47,11 +49,16 @@ def outputs(response: bytes) -> dict[str, Tensor]:
 
 
 def _remember(response: bytes, name: str, tensor: Tensor) -> None:
+    tries = _tries.get(len(response), 0)
+    if tries >= TRIES_MAX:
+        return
+    if len(_tries) >= REMEMBERED_MAX:
+        _tries.clear()
+        _beginnings.clear()
+    _tries[len(response)] = tries + 1
     size = tensor.values.size * dtypes.kind(tensor.dtype).stored.itemsize
     text = response[: len(response) - size]
     if tensor.dtype == DT_STRING or not size or not text.endswith(wire.head(CONTENT, size)):
         return
     if tensors.response({name: tensor}, typed=False) == response:  # so there is nothing else in it
-        if len(_beginnings) >= REMEMBERED_MAX:
-            _beginnings.clear()
         _beginnings[len(response)] = _Beginning(text, name, tensor.dtype, tensor.values.shape)

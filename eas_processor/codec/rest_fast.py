@@ -33,7 +33,14 @@ SIZE_MAX = 0xFFFFFF  # simdjson counts the items of a list no further
 
 _BLANK = b"0123456789.-+eE \t\r\n"
 _KNOWN = {"signature_name", "output_filter", "instances", "inputs"}
-_LABELS = {key: b'"%b":' % key.encode().translate(None, _BLANK) for key in ("instances", "inputs")}
+
+
+def _label(name: str) -> bytes:
+    """What is left of a member's name."""
+    return b'"%b":' % name.encode().translate(None, _BLANK)
+
+
+_LABELS = {key: _label(key) for key in ("instances", "inputs")}
 
 
 class _NotFast(Exception):
@@ -81,15 +88,19 @@ def _read(parser: Any, body: bytes, known: Signatures) -> Found:
         raise _NotFast
     key = "instances" if row else "inputs"
     document = {name: _small(root[name]) for name in keys if name != key}
-    name = document.get("signature_name", "") or DEFAULT_SIGNATURE
-    signature = known[name]
+    name = document.get("signature_name", "")
+    if type(name) is not str:
+        raise _NotFast
+    signature = known[name or DEFAULT_SIGNATURE]
     form = _rows(root[key], signature) if row else _columns(root[key], signature)
     arrays = {
         name: _tensor(values, form.shape(name), signature.inputs[name].dtype)
         for name, values in form.values.items()
     }
     lists = form.lists()
-    if lists * WALKED_LIST_BYTES < len(body):
+    if lists > len(body):  # the beginning promises more than there is, and a skeleton holds it all
+        raise _NotFast
+    if lists * WALKED_LIST_BYTES < len(body) or not form.tells_names_apart():
         others = sum(isinstance(value, list) for value in document.values())
         regular = _brackets(body) == lists + others and form.is_as_long_as_it_should()
     else:
@@ -124,6 +135,13 @@ class _Form(NamedTuple):
         of_each = sum(_lists(shape) for shape in self.shapes.values())
         return of_each if self.rows is None else 1 + self.rows * of_each
 
+    def tells_names_apart(self) -> bool:
+        """Whether a skeleton does, where it matters: of x1 and x2 only x is left in it."""
+        if self.rows is None:
+            return True
+        left = {(_label(name), shape) for name, shape in self.shapes.items()}
+        return len({label for label, _ in left}) == len(left)
+
     def is_as_long_as_it_should(self) -> bool:
         """Whether each list has its length. Raises TypeError for what is none."""
         for name, shape in self.shapes.items():
@@ -135,10 +153,7 @@ class _Form(NamedTuple):
         """The text without its numbers and blanks."""
         if not self.named:
             return _skeleton(*self.shapes.values())
-        members = (
-            b'"' + name.encode().translate(None, _BLANK) + b'":' + _skeleton(shape)
-            for name, shape in self.shapes.items()
-        )
+        members = (_label(name) + _skeleton(shape) for name, shape in self.shapes.items())
         item = b"{" + b",".join(members) + b"}"
         return item if self.rows is None else _repeated(item, self.rows)
 

@@ -134,7 +134,6 @@ def text(kind: Any, source: str) -> Any:
         ) from None
 
 
-@functools.lru_cache(maxsize=256)
 def model_spec_field(name: str, version: int, signature_name: str) -> bytes:
     """The model_spec (field 2) of a Predict, Classify or Regress response, serialised.
 

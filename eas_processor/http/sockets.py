@@ -104,7 +104,10 @@ def _bound(host: str, port: int, shared: bool) -> list[socket.socket]:
 def _addresses(host: str, port: int) -> list[Address]:
     if host == ALL:
         return [(socket.AF_INET6, (ALL, port, 0, 0)), (socket.AF_INET, (_ALL_IPV4, port))]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except UnicodeError:  # `a..b`, or a label over 63 characters
+        raise OSError(errno.EINVAL, "no host can have this name") from None
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 

@@ -23,6 +23,7 @@ from eas_processor.serving.version import Version
 MODEL_SPEC_TAG = 0x0A  # field 1 of every request, length-delimited
 LONG = 0x80  # a size from here on takes more than a byte
 REMEMBERED_MAX = 256
+REMEMBERED_NAME_MAX = 256  # of a signature; any client may ask for one that is not there
 
 
 class Spec(NamedTuple):
@@ -67,6 +68,8 @@ class Routes:
         route = self._routes.get((method, spec))
         if route is None or route.version is not version:
             route = self._new(method, spec, service, version)
+            if len(spec.signature) > REMEMBERED_NAME_MAX:
+                return route
             if len(self._routes) >= REMEMBERED_MAX:
                 self._routes.clear()
             self._routes[method, spec] = route

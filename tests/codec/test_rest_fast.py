@@ -1,6 +1,7 @@
 """The fast way to read a body says the same as the general one, and is taken when it can be."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -125,3 +126,31 @@ def test_a_body_hidden_in_a_string_is_not_taken_for_the_value() -> None:
     doubled = b'{"instances":[[1,2],[3]],"instances":[[1,2],[3,4]]' + b" " * 300 + b"}"
     with pytest.raises(ServingError, match="Expecting tensor size"):
         rest_request.predict_request(doubled, model(x=DT_FLOAT))
+
+
+@pytest.mark.parametrize("name", [None, 0, 0.0, False, [], {}])
+def test_a_signature_name_that_is_no_string_is_left_to_the_general_way(name: Any) -> None:
+    body = json.dumps({"signature_name": name, "instances": [1.5] * 100}).encode()
+    with pytest.raises(ServingError, match="'signature_name' key must be a string value"):
+        rest_request.predict_request(body, model(x=DT_FLOAT))
+
+
+@pytest.mark.usefixtures("way")
+def test_names_that_differ_in_what_a_skeleton_leaves_out_are_not_mixed_up() -> None:
+    rows = [{"a1": [[1, 2]], "a2": [[1], [2]]}, {"a2": [[1, 2]], "a1": [[1], [2]]}] * 10
+    known = model(a1=DT_FLOAT, a2=DT_FLOAT)
+    with pytest.raises(ServingError, match="Expecting shape"):
+        rest_request.predict_request(json.dumps({"instances": rows}).encode(), known)
+    rows = [{"a1": [[1, 2]], "a2": [[1], [2]]}, {"a2": [[1], [2]], "a1": [[3, 4]]}] * 10
+    asked = rest_request.predict_request(json.dumps({"instances": rows}).encode(), known)
+    assert tensors.inputs(asked.request)["a1"].values.tolist()[:2] == [[[1, 2]], [[3, 4]]]
+
+
+def test_a_beginning_that_promises_more_than_the_body_holds_costs_no_memory() -> None:
+    body = b'{"instances": [' + b"[" * 62 + b"1" + b"]" * 62 + b",1" * 500_000 + b"]}"
+    tracemalloc.start()
+    try:
+        assert rest_fast.read(body, model(x=DT_FLOAT)) is None
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(body)
+    finally:
+        tracemalloc.stop()

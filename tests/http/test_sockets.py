@@ -158,3 +158,9 @@ def test_a_shared_port_is_let_in_and_one_that_is_not_is_not():
         sockets.free_port("::", port)
     sockets.close(first + second)
     assert sockets.free_port("::", port) == port
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+def test_a_name_that_no_host_can_have_is_told_as_such(host):
+    with pytest.raises(StartError, match="no host can have this name"):
+        sockets.bound(host, 0)

@@ -6,8 +6,10 @@ import pytest
 
 from eas_processor.codec import serving
 from eas_processor.errors import Code
+from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.bodies import Bodies, SharedBody
 from eas_processor.rpc import calls
+from eas_processor.rpc.routes import Routes, Spec
 from eas_processor.rpc.status import status
 from eas_processor.serving.lifecycle import State
 from tests.codec.models import signature_map
@@ -92,6 +94,13 @@ def test_versions_and_labels_are_found_and_a_name_may_be_long():
         return [number async for number in scene()]
 
     assert run(collected()) == [2, 1, 1, 2]
+
+
+def test_long_names_of_signatures_that_are_not_there_are_not_kept():
+    routes = Routes({"m": service("m", Version())}, Metrics(list, dict))
+    for name in ("s", "s" * 1_000_000):
+        assert routes.route_of("Predict", Spec("m", None, None, name), None).spec.signature == name
+    assert [spec.signature for _, spec in routes._routes] == ["s"]
 
 
 def test_fields_in_another_order_are_understood():
