@@ -77,6 +77,17 @@ class Host(Serving):
         answer = connection.getresponse()
         return answer.status, answer.read()
 
+    def pages(self, *paths):
+        """Each different (path, status, Content-Type, body) that any of the processes answers."""
+        found = set()
+        for pid in self.pids:
+            connection = self.connect_to(pid)
+            for path in paths:
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                found.add((path, answer.status, answer.headers["Content-Type"], answer.read()))
+        return found
+
 
 def sockets():
     """(local port, remote port, inode) of each TCP socket; gRPC's are of IPv6 for IPv4, too."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from eas_processor.errors import Code, ServingError
+from eas_processor.serving.service import unknown
 
 PREFIX = "/v1/"
 LIST = "/v1/models"
@@ -47,12 +48,7 @@ class Which:
 
     def unknown(self) -> ServingError:
         """What is said where there is no such model."""
-        if self.label is not None:
-            words = f"Unrecognized servable version label: {self.label}"
-            return ServingError(Code.INVALID_ARGUMENT, words)
-        number = self.number()
-        asked = f"Latest({self.name})" if number is None else f"Specific({self.name}, {number})"
-        return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+        return unknown(self.name, None if self.label is not None else self.number(), self.label)
 
 
 def _decoded(sent: str) -> str:

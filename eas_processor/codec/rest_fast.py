@@ -11,7 +11,6 @@ general way, which also has all the error messages.
 
 from __future__ import annotations
 
-import functools
 import math
 import threading
 from typing import Any, NamedTuple
@@ -102,7 +101,7 @@ def _read(parser: Any, body: bytes, known: Signatures) -> Found:
         raise _NotFast
     if lists * WALKED_LIST_BYTES < len(body) or not form.tells_names_apart():
         others = sum(isinstance(value, list) for value in document.values())
-        regular = _brackets(body) == lists + others and form.is_as_long_as_it_should()
+        regular = _brackets(body) == lists + others and form.has_right_lengths()
     else:
         regular = _has_skeleton(body, _LABELS[key], form.skeleton())
     if not regular:
@@ -142,7 +141,7 @@ class _Form(NamedTuple):
         left = {(_label(name), shape) for name, shape in self.shapes.items()}
         return len({label for label, _ in left}) == len(left)
 
-    def is_as_long_as_it_should(self) -> bool:
+    def has_right_lengths(self) -> bool:
         """Whether each list has its length. Raises TypeError for what is none."""
         for name, shape in self.shapes.items():
             if shape and not all(_has_lengths(value, shape) for value in self.values[name]):
@@ -192,10 +191,22 @@ def _plain(value: Any, signature: Signature) -> _Form:
     return _Form({name: [value]}, {name: _shape(value)}, named=False)
 
 
+def _shape(value: Any) -> tuple[int, ...]:
+    shape = []
+    while isinstance(value, simdjson.Array):
+        size = len(value)
+        if not 0 < size < SIZE_MAX:
+            raise _NotFast
+        shape.append(size)
+        value = value[0]
+    if type(value) not in (int, float):
+        raise _NotFast
+    return tuple(shape)
+
+
 # ---- whether the nesting is regular
 
 
-@functools.lru_cache(maxsize=256)
 def _lists(shape: tuple[int, ...]) -> int:
     """How many lists a value of this shape is made of."""
     count, total = 1, 0
@@ -239,19 +250,6 @@ def _skeleton(shape: tuple[int, ...]) -> bytes:
 
 
 # ---- numbers
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    shape = []
-    while isinstance(value, simdjson.Array):
-        size = len(value)
-        if not 0 < size < SIZE_MAX:
-            raise _NotFast
-        shape.append(size)
-        value = value[0]
-    if type(value) not in (int, float):
-        raise _NotFast
-    return tuple(shape)
 
 
 def _tensor(values: list[Any], shape: tuple[int, ...], dtype: int) -> Tensor:

@@ -3,7 +3,7 @@
     request(inputs, signature_name, output_filter)   a PredictRequest, in tensor_content
     response(outputs, typed=True)                    a PredictResponse, in typed fields
     inputs(request), outputs(response)               {name: Tensor}
-    read(tensor_proto), write(tensor)                one TensorProto
+    read(tensor_proto)                               one TensorProto
 
 Reading goes through a *view* of the messages: a packed repeated number is a length-delimited blob
 on the wire, so a view that declares those fields as `repeated bytes` parses the same bytes and
@@ -208,11 +208,6 @@ def response(arrays: Mapping[str, Tensor | np.ndarray[Any, Any]], typed: bool = 
     return b"".join(parts)
 
 
-def write(tensor: Tensor, typed: bool = False) -> bytes:
-    """A serialised TensorProto."""
-    return b"".join((_typed if typed else _content)(tensor))
-
-
 def _entry(field: int, name: str, value: list[Any]) -> list[Any]:
     """An entry of a map from names to tensors."""
     size = sum(len(part) for part in value)
@@ -227,7 +222,8 @@ def _content_entry(field: int, name: str, tensor: Tensor) -> list[Any]:
         return _entry(field, name, _typed(tensor))
     stored = np.ascontiguousarray(_to_stored(tensor))
     before = _before_content(field, name, tensor.dtype, tensor.values.shape, stored.nbytes)
-    return [before, _raw(stored)]
+    small = stored.nbytes <= COPIED_BYTES_MAX
+    return [before, stored.tobytes() if small else stored.reshape(-1).view("u1").data]
 
 
 @functools.lru_cache(maxsize=256)
@@ -236,18 +232,6 @@ def _before_content(field: int, name: str, dtype: int, shape: tuple[int, ...], s
     value = _shape_fields(dtype, shape) + wire.head(CONTENT, size)
     inner = wire.delimited(1, name.encode()) + wire.head(2, len(value) + size) + value
     return wire.head(field, len(inner) + size) + inner
-
-
-def _content(tensor: Tensor) -> list[Any]:
-    if tensor.dtype == DT_STRING:
-        return _typed(tensor)
-    stored = np.ascontiguousarray(_to_stored(tensor))
-    return [_shape_of(tensor) + wire.head(CONTENT, stored.nbytes), _raw(stored)]
-
-
-def _raw(stored: np.ndarray[Any, Any]) -> Any:
-    small = stored.nbytes <= COPIED_BYTES_MAX
-    return stored.tobytes() if small else stored.reshape(-1).view("u1").data
 
 
 def _typed(tensor: Tensor) -> list[Any]:

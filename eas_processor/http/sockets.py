@@ -27,14 +27,14 @@ def bound(host: str, port: int, shared: bool = False) -> list[socket.socket]:
     port: 0 for any free one. shared: other processes may listen there, too.
     """
     host = host.strip("[]") or ALL
-    for left in reversed(range(1 if port else _TRIES)):
+    tries = 1 if port else _TRIES
+    while True:
+        tries -= 1
         try:
             return _bound(host, port, shared)
         except OSError as error:
-            if left and error.errno == errno.EADDRINUSE:
-                continue
-            raise no_port(host, port, error) from None
-    raise AssertionError("not reached")
+            if not tries or error.errno != errno.EADDRINUSE:
+                raise no_port(host, port, error) from None
 
 
 def free_port(host: str, port: int) -> int:

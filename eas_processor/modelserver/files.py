@@ -58,14 +58,14 @@ def _local(path: str) -> Path:
     )
 
 
-def models_from_text(text: str, source: str, serving: bool = False) -> dict[str, ModelConfig]:
+def models_from_text(text: str, source: str, has_models: bool = False) -> dict[str, ModelConfig]:
     """The models of a text ModelServerConfig, by name; an empty text is no models.
 
-    serving: whether there are models that would go: then an empty text is refused with
+    has_models: whether there are some that would go: then an empty text is refused with
     FAILED_PRECONDITION, since a file that is just being written is empty, too.
     """
     message = _parsed("ModelServerConfig", text, source)
-    if serving and message.WhichOneof("config") is None:
+    if has_models and message.WhichOneof("config") is None:
         raise ServingError(
             Code.FAILED_PRECONDITION,
             f"{source} says nothing, so all is kept as it is; to serve no models, write "

@@ -201,8 +201,8 @@ class ModelManager:
         """Read the configuration anew, look into every folder; what went wrong, by source."""
         source = self._source.name
         try:
-            serving = bool(self._models)
-            await self.apply(await in_thread(partial(self._source.read, serving)))
+            read = partial(self._source.read, bool(self._models))
+            await self.apply(await in_thread(read))
         except ServingError as error:
             log.error("not reloaded", source=source, reason=error.message)
             return {source: error.message}
@@ -272,8 +272,8 @@ class ModelManager:
         while True:
             await asyncio.sleep(self._setup.flags.model_config_file_poll_wait_seconds)
             try:
-                serving = bool(self._models)
-                configs = await in_thread(partial(self._source.read_if_changed, serving))
+                read = partial(self._source.read_if_changed, bool(self._models))
+                configs = await in_thread(read)
                 if configs is not None:
                     log.info("config file has changed", file=self._source.name)
                     refused, _ = self._adopt(configs)

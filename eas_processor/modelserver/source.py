@@ -16,7 +16,7 @@ from eas_processor.modelserver.service_json import PathMap
 class ConfigSource:
     """name: what errors and logs call it. Everything here raises ServingError, mostly ConfigError.
 
-    serving: whether models are served already, which an empty file then does not take away.
+    has_models: whether some are served already, which an empty file then does not take away.
     """
 
     def __init__(self, flags: Flags, paths: PathMap) -> None:
@@ -25,24 +25,24 @@ class ConfigSource:
         self._text = ""  # of the file, as it was last read or written
         self.name = self._path or flags.model_base_path
 
-    def read(self, serving: bool = False) -> dict[str, ModelConfig]:
+    def read(self, has_models: bool = False) -> dict[str, ModelConfig]:
         """The models, by name."""
         if self._path:
             self._text = self._read_text()
-            return files.models_from_text(self._text, self._path, serving)
+            return files.models_from_text(self._text, self._path, has_models)
         base_path = self._flags.model_base_path
         if "://" not in base_path:
             base_path = os.path.abspath(base_path)
         name = self._flags.model_name
         return {name: ModelConfig(name=name, base_path=base_path)}
 
-    def read_if_changed(self, serving: bool = False) -> dict[str, ModelConfig] | None:
+    def read_if_changed(self, has_models: bool = False) -> dict[str, ModelConfig] | None:
         """The models of a file that is not what it was, None if it is. A mistake is told once."""
         text = self._read_text()
         if text == self._text:
             return None
         self._text = text
-        return files.models_from_text(text, self._path, serving)
+        return files.models_from_text(text, self._path, has_models)
 
     def write(self, models: Mapping[str, ModelConfig]) -> None:
         """Keep these in the file, if it is ours to write."""

@@ -16,9 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-CLOSE_S = 0.001  # events that follow each other within this may be worth staying awake
-AWAKE_S = 0.0006  # they are if, awake, they follow within this
-CLOSE_EVENTS = 8  # so many must have followed each other closely first
+from eas_processor.worker.awake import AWAKE_S, CLOSE_EVENTS, CLOSE_S
 
 
 class Awake:

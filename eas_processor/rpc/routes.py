@@ -17,7 +17,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Series
 from eas_processor.rpc.status import DIALECT
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, unknown
 from eas_processor.serving.version import Version
 
 MODEL_SPEC_TAG = 0x0A  # field 1 of every request, length-delimited
@@ -82,7 +82,7 @@ class Routes:
         service = self._services.get(spec.name)
         check_token(service.token if service else self._token, context)
         if service is None:
-            raise _unknown(spec)
+            raise unknown(spec.name, spec.number, spec.label)
         return service
 
     def check(self, name: str, context: grpc.aio.ServicerContext) -> None:
@@ -130,17 +130,6 @@ def _read(message: Any) -> Spec:
         message.version_label if which == "version_label" else None,
         message.signature_name,
     )
-
-
-def _unknown(spec: Spec) -> ServingError:
-    """What is said where there is no such model: its labels are looked up first."""
-    if spec.label is not None:
-        words = f"Unrecognized servable version label: {spec.label}"
-        return ServingError(Code.INVALID_ARGUMENT, words)
-    asked = f"Latest({spec.name})"
-    if spec.number is not None:
-        asked = f"Specific({spec.name}, {spec.number})"
-    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
 
 
 def check_token(token: str | None, context: grpc.aio.ServicerContext) -> None:

@@ -17,6 +17,7 @@ import grpc.aio
 import structlog
 
 from eas_processor.errors import StartError
+from eas_processor.http.sockets import ALL, shown
 
 BYTES_UNLIMITED = -1
 OPTIONS: dict[str, int | str] = {
@@ -88,7 +89,7 @@ class GrpcServer:
         self._server = grpc.aio.server(options=tuple(options.items()))
         self._server.add_generic_rpc_handlers(tuple(self._handlers))
         if endpoint.port is not None:
-            self.port = self._open(f"{_bracketed(endpoint.host)}:{endpoint.port}")
+            self.port = self._open(f"{shown(endpoint.host or ALL)}:{endpoint.port}")
         if endpoint.socket_path:
             _remove_stale(endpoint.socket_path)
             self._open(f"unix:{endpoint.socket_path}")
@@ -124,11 +125,6 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
         raise StartError("TLS: clients must show a certificate, and no CA is given to check it")
     pairs = [(tls.key, tls.certificate)]
     return grpc.ssl_server_credentials(pairs, tls.client_ca, tls.client_ca is not None)
-
-
-def _bracketed(host: str) -> str:
-    host = host or "::"
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def _remove_stale(path: str) -> None:

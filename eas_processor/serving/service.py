@@ -84,13 +84,11 @@ class Service:
         """
         if label is not None:
             if label not in self.labels:
-                words = f"Unrecognized servable version label: {label}"
-                raise ServingError(Code.INVALID_ARGUMENT, words)
+                raise unknown(self.name, number, label)
             number = self.labels[label]
         found = self.current if number is None else self.versions.get(number)
         if found is None or found.lifecycle.state not in (State.READY, State.DEGRADED):
-            asked = f"Latest({self.name})" if number is None else f"Specific({self.name}, {number})"
-            raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+            raise unknown(self.name, number)
         return found
 
     def tick(self, now_s: float) -> None:
@@ -182,6 +180,15 @@ class Service:
             "processor": current.plan.processor if current else "",
             "versions": [self.versions[number].report() for number in sorted(self.versions)],
         }
+
+
+def unknown(name: str, number: int | None = None, label: str | None = None) -> ServingError:
+    """What TensorFlow Serving says of a model, or a version of it, that cannot be asked."""
+    if label is not None:  # labels are looked up first
+        words = f"Unrecognized servable version label: {label}"
+        return ServingError(Code.INVALID_ARGUMENT, words)
+    asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
 
 
 _NEARNESS = {State.READY: 2, State.DEGRADED: 2, State.DRAINING: 1}

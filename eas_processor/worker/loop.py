@@ -25,6 +25,7 @@ from types import ModuleType
 from eas_processor.errors import Code, ServingError
 from eas_processor.worker import frames
 from eas_processor.worker.answers import encode, encode_all, first_line, is_late, is_success, text
+from eas_processor.worker.awake import AWAKE_S, CLOSE_EVENTS, CLOSE_S
 from eas_processor.worker.frames import BATCH_SHIFT, SHARED, Frame, Kind
 from eas_processor.worker.shared import Mapped
 from eas_processor.worker.waiting import Waiting
@@ -33,10 +34,6 @@ from eas_processor.worker.walls import RECV_BYTES, Wall, Walls
 SHORT_CALL_S = 0.0005  # a call under this is run by the reader itself
 JUDGED_CALLS = 8  # the shortest of so many recent calls tells what kind the model is
 FLUSH_S = 0.0005  # answers that are done wait at most so long for the ones after them
-# As in pool/awake.py, which tells why
-CLOSE_S = 0.001
-AWAKE_S = 0.0006
-CLOSE_READS = 8  # so many must have followed each other closely first
 FEW_CALLS = 4  # reads of as many calls or more share the cost of a wake-up
 PR_SET_PDEATHSIG = 1
 # Plain numbers: looking up a member of an enum costs more than using it.
@@ -168,7 +165,7 @@ class Loop(object):
     def run(self):
         """Until the host closes the socket. Raises FrameError if that was inside a frame."""
         while True:
-            is_awake = self._close_reads >= CLOSE_READS
+            is_awake = self._close_reads >= CLOSE_EVENTS
             calls = self._wall.receive(self._flushed_at + AWAKE_S if is_awake else 0.0)
             if calls is None:
                 return

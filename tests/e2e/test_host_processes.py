@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from eas_processor.http.sockets import shown
-from tests.http.test_sockets import has_ipv6
+from tests.ipv6 import addresses_of_localhost, needs_ipv6
 from tests.serving_process import Serving
 from tests.several_processes import PATH, PROCESSES, PUPPET, Host, Load, listening_on, metric
 
@@ -31,13 +31,7 @@ def test_each_process_answers_with_the_same_worker(host):
 
 
 def test_each_process_tells_of_the_whole_host_in_every_dialect(host):
-    pages = set()
-    for pid in host.pids:
-        connection = host.connect_to(pid)
-        for path in ("/readyz", "/v1/models/puppet", "/nothing/here"):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            pages.add((path, answer.status, answer.headers["Content-Type"], answer.read()))
+    pages = host.pages("/readyz", "/v1/models/puppet", "/nothing/here")
     assert len(pages) == 3
     assert ("/readyz", 200, "text/plain; charset=utf-8", b"puppet: ready\n") in pages
 
@@ -101,23 +95,18 @@ def test_the_port_is_not_shared_with_another_host(host, tmp_path):
     assert f"cannot listen on 127.0.0.1:{host.port}" in other.log
 
 
-@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+@needs_ipv6
 @pytest.mark.parametrize("address", ["::", "localhost"])
 def test_all_processes_listen_on_both_families(tmp_path, address):
     with Serving(tmp_path, PUPPET, args=("--host", address, "--host-processes", "2")) as host:
         assert f"listening on http://{shown(address)}:{host.port}" in host.log
-        sockets = 2 * (1 if address == "::" else both_of_localhost())
+        sockets = 2 * (1 if address == "::" else len(addresses_of_localhost()))
         host.until(lambda: len(listening_on(host.port)) == sockets)
-        for one in ("127.0.0.1", "::1")[: both_of_localhost()]:
+        for one in ("127.0.0.1", "::1")[: len(addresses_of_localhost())]:
             connection = http.client.HTTPConnection(one, host.port, timeout=30)
             connection.request("POST", PATH, b"echo x")
             assert connection.getresponse().status == 200
             connection.close()
-
-
-def both_of_localhost():
-    found = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
-    return len({address for *_, address in found})
 
 
 def at_once(host, pids, body, each):

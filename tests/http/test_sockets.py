@@ -12,18 +12,7 @@ from eas_processor.errors import StartError
 from eas_processor.http import sockets
 from eas_processor.http.server import HttpServer
 from tests.http.fakes import App
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+from tests.ipv6 import addresses_of_localhost, needs_ipv6
 
 
 class Told(App):
@@ -79,15 +68,10 @@ def taken(*addresses, only=True):
 @pytest.mark.parametrize("shared", [False, True])
 def test_these_hosts_are_reached_over_both_families_at_one_port(host, shared):
     told = served(host, "127.0.0.1", "::1", shared=shared)
-    if host == "localhost" and not _localhost_is_both():
+    if host == "localhost" and addresses_of_localhost() != {"127.0.0.1", "::1"}:
         assert "127.0.0.1" in told
     else:
         assert told == ["127.0.0.1", "::1"]
-
-
-def _localhost_is_both():
-    found = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
-    return {address[0] for *_, address in found} == {"127.0.0.1", "::1"}
 
 
 @needs_ipv6

@@ -13,7 +13,7 @@ import pytest
 from eas_processor.cli.model_server import run
 from eas_processor.cli.model_server_host import channel_arguments
 from eas_processor.errors import ConfigError
-from tests.http.test_sockets import has_ipv6
+from tests.ipv6 import has_ipv6
 
 from .server_process import free_ports
 

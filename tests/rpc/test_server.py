@@ -12,6 +12,7 @@ import pytest
 from eas_processor.errors import Code, StartError
 from eas_processor.pool.call import Answer
 from eas_processor.rpc.server import Endpoint, Tls
+from tests.ipv6 import has_ipv6
 from tests.rpc.fakes import Scene, Version, predict, run, service
 
 # ports
@@ -31,7 +32,7 @@ def test_a_port_that_is_taken_is_told_and_nothing_else_is_harmed():
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]"])
 def test_it_listens_on_both_families(host):
-    if ":" in host and not _has_ipv6():
+    if ":" in host and not has_ipv6():
         pytest.skip("no IPv6 here")
 
     async def scene():
@@ -41,15 +42,6 @@ def test_it_listens_on_both_families(host):
         return served.server.port
 
     assert run(scene()) > 0
-
-
-def _has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 def test_a_unix_socket_replaces_a_stale_one_and_is_gone_afterwards(tmp_path):
