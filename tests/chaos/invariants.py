@@ -1,5 +1,6 @@
 """What must be true after any fault. The only place that judges."""
 
+import contextlib
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -20,12 +21,14 @@ def check_outcomes(outcomes: Sequence[Outcome], allowed: Collection[int]) -> Non
 
 
 def children(pid: int) -> set[int]:
-    """All processes below one, however deep."""
-    found = set()
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found |= {child} | children(child)
-    return found
+    """All processes below one, however deep. One that ends while we look has none."""
+    found: set[int] = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                below = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                found.update(map(int, below.split()))
+    return found.union(*map(children, found))
 
 
 def is_alive(pid: int) -> bool:
