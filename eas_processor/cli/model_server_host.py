@@ -7,7 +7,6 @@ from ssl import SSLContext
 
 from eas_processor.api.rest import RestApi, RestOptions
 from eas_processor.cli.serve import say
-from eas_processor.errors import ConfigError
 from eas_processor.host import Host, Listener
 from eas_processor.http import tls
 from eas_processor.http.router import Resolver
@@ -106,7 +105,7 @@ def _grpc(
     flags, ssl = setup.flags, setup.ssl
     if not (flags.port or flags.grpc_socket_path):
         return []
-    from eas_processor.rpc import tfserving
+    from eas_processor.rpc import channel_arguments, tfserving
     from eas_processor.rpc.server import Endpoint, Tls
 
     secured = None
@@ -118,7 +117,7 @@ def _grpc(
         port=flags.port or None,
         socket_path=flags.grpc_socket_path,
         tls=secured,
-        channel_arguments=channel_arguments(flags.grpc_channel_arguments),
+        settings=channel_arguments.settings(split(flags.grpc_channel_arguments)),
     )
     options = tfserving.Options(
         check_methods=flags.enable_signature_method_name_check,
@@ -135,15 +134,3 @@ def _grpc(
         admin_token=flags.admin_token or None,
     )
     return [tfserving.listener(endpoint, manager.services, manager, metrics, options)]
-
-
-def channel_arguments(text: str) -> tuple[tuple[str, int | str], ...]:
-    """`--grpc_channel_arguments`: KEY=VALUE,…; whole numbers are passed as such."""
-    found: list[tuple[str, int | str]] = []
-    for item in split(text):
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError(f"--grpc_channel_arguments: {item!r} is not KEY=VALUE")
-        digits = value.removeprefix("-")
-        found.append((key, int(value) if digits.isdecimal() else value))
-    return tuple(found)

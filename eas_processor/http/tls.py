@@ -1,4 +1,4 @@
-"""TLS for the HTTP port: a server's context from PEM texts."""
+"""TLS for the ports: a server's context from PEM texts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import ssl
 from eas_processor.errors import ConfigError
 
 
-def context(key: bytes, certificate: bytes, client_ca: bytes | None = None) -> ssl.SSLContext:
+def context(
+    key: bytes, certificate: bytes, client_ca: bytes | None = None, *, protocol: str = "http/1.1"
+) -> ssl.SSLContext:
     """For TLS 1.2 and later. client_ca: who signs clients' certificates; then they must show one.
+
+    protocol: by its name in ALPN.
 
     Raises ConfigError if a text is no PEM or the key is not the certificate's.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
-    made.set_alpn_protocols(["http/1.1"])
+    made.set_alpn_protocols([protocol])
     try:
         _load(made, certificate + b"\n" + key)
         if client_ca is not None:

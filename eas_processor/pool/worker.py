@@ -34,9 +34,7 @@ WALL_GRACE_S = 0.5  # a process whose wall is gone may end by itself, so that we
 OUTPUT_LINES_KEPT = 20
 OUTPUT_LINE_BYTES_MAX = 64 * 1024
 VMSTAT = Path("/proc/vmstat")
-HOST_VARIABLES = frozenset(
-    {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "GRPC_EXPERIMENTS"}
-)
+HOST_VARIABLES = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
 
 
 class Loss(enum.Enum):

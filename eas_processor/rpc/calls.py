@@ -1,6 +1,6 @@
 """One gRPC request, from its arrival to its answer: runs it, and counts it once it is over.
 
-grpcio → Front.answering(method) → the method, with a Request → Request.run → Service.submit
+GrpcServer → Front.answering(method) → the method, with a Request → Request.run → Service.submit
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-import grpc.aio
 import structlog
 
 from eas_processor.errors import Code, ServingError
@@ -18,9 +17,10 @@ from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Series
 from eas_processor.pool.bodies import SharedBody
 from eas_processor.pool.call import Answer, Call
+from eas_processor.rpc.context import Context
+from eas_processor.rpc.dispatch import Method
 from eas_processor.rpc.routes import Route
-from eas_processor.rpc.server import Method
-from eas_processor.rpc.status import DIALECT, abort
+from eas_processor.rpc.status import DIALECT
 from eas_processor.worker.frames import Kind
 
 PREDICT = int(Kind.PREDICT)
@@ -50,7 +50,7 @@ class Request:
 
     __slots__ = ("batch", "body", "context", "queue_s", "route", "run_us", "series", "started_s")
 
-    def __init__(self, body: bytes, context: grpc.aio.ServicerContext, series: Series) -> None:
+    def __init__(self, body: bytes, context: Context, series: Series) -> None:
         self.body = body
         self.context = context
         self.series = series
@@ -139,17 +139,16 @@ class Front:
         self._watchers = watchers
 
     def answering(self, service: str, name: str, handler: Handler) -> Method:
-        """The method of a service, as grpcio wants it."""
+        """The method of a service, as a server wants it."""
         path = f"/{service}/{name}"
         unrouted = self._metrics.series("", "", DIALECT, name)
 
-        async def answer(body: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        async def answer(body: bytes, context: Context) -> bytes:
             request = Request(body, context, unrouted)
             try:
                 response = await handler(request)
             except ServingError as error:
                 self._over(path, request, error.code, 0)
-                await abort(context, error)
                 raise
             except asyncio.CancelledError:  # by the client, by its deadline, or at our end
                 late = context.time_remaining() == 0
@@ -159,8 +158,7 @@ class Front:
             except Exception:
                 log.exception("a call failed", path=path)
                 self._over(path, request, Code.INTERNAL, 0)
-                await abort(context, ServingError(Code.INTERNAL, "an error of the server; see log"))
-                raise
+                raise ServingError(Code.INTERNAL, "an error of the server; see log") from None
             self._over(path, request, Code.OK, len(response))
             return response
 
@@ -172,21 +170,13 @@ class Front:
         series.observe(code, now_s - request.started_s, queue_s, run_us, request.batch)
         if not self._watchers:
             return
-        metadata = dict(request.context.invocation_metadata() or ())
+        metadata = dict(request.context.metadata())
         key = series.key
         exchange = Exchange(
             "gRPC", path, str(DIALECT.shown[code]), len(request.body), bytes_out,
-            request.started_s, now_s, client_address(request.context.peer()),
-            metadata.get("x-request-id", ""), metadata.get("traceparent", ""),
+            request.started_s, now_s, request.context.client_address(),
+            str(metadata.get("x-request-id", "")), str(metadata.get("traceparent", "")),
             key.service, key.version, DIALECT.name, queue_s, run_us,
         )  # fmt: skip
         for watch in self._watchers:
             watch(exchange)
-
-
-def client_address(peer: str) -> str:
-    """The address in `ipv4:127.0.0.1:4711`, `ipv6:%5B::1%5D:4711` or `unix:`."""
-    kind, _, address = peer.partition(":")
-    if kind not in ("ipv4", "ipv6"):
-        return ""
-    return address.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")

@@ -7,16 +7,18 @@ the whole server; asked about a model's name, of that model.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
-import grpc
-import grpc.aio
-from grpc_health.v1 import health_pb2
+from google.protobuf import message_factory
 
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ServingError
 from eas_processor.rpc import model_service, prediction
 from eas_processor.rpc.calls import Front, Request
+from eas_processor.rpc.context import Context
+from eas_processor.rpc.dispatch import Methods, Streaming, unary
 from eas_processor.serving.service import Service
 
 NAME = "grpc.health.v1.Health"
@@ -27,9 +29,7 @@ WHOLE = frozenset(
     for short in ("", name, name.rpartition(".")[2])
 )
 
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3  # of HealthCheckResponse.ServingStatus
 
 
 class Health:
@@ -40,14 +40,11 @@ class Health:
         self._ready = ready
         self._draining = asyncio.Event()
 
-    def handler(self, front: Front) -> grpc.GenericRpcHandler:
+    def methods(self, front: Front) -> Methods:
         """Both methods, for a server."""
         check = front.answering(NAME, "Check", self.check)
-        handlers = {
-            "Check": grpc.unary_unary_rpc_method_handler(check),
-            "Watch": grpc.unary_stream_rpc_method_handler(self.watch),
-        }
-        return grpc.method_handlers_generic_handler(NAME, handlers)
+        watch = {f"/{NAME}/Watch".encode(): Streaming(self.watch)}
+        return {**unary(NAME, {"Check": check}), **watch}
 
     def drain(self) -> None:
         """From now on nothing is serving, and whoever watches is let go."""
@@ -55,17 +52,15 @@ class Health:
 
     async def check(self, request: Request) -> bytes:
         """HealthCheckRequest → HealthCheckResponse."""
-        name = serving.parse(health_pb2.HealthCheckRequest, request.body).service
+        name = _asked(request.body)
         status = self._status(name)
         if status == SERVICE_UNKNOWN:
             raise ServingError(Code.NOT_FOUND, f"no service and no model is called {name!r}")
         return _response(status)
 
-    async def watch(
-        self, request: bytes, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[bytes]:
+    async def watch(self, request: bytes, context: Context) -> AsyncIterator[bytes]:
         """HealthCheckRequest → a HealthCheckResponse now and at each change, until we drain."""
-        name = health_pb2.HealthCheckRequest.FromString(request).service
+        name = _asked(request)
         told = None
         while not self._draining.is_set():
             status = self._status(name)
@@ -85,10 +80,21 @@ class Health:
         elif name in self._services:
             serving = self._services[name].ready
         else:
-            return int(SERVICE_UNKNOWN)
-        return int(SERVING if serving and not self._draining.is_set() else NOT_SERVING)
+            return SERVICE_UNKNOWN
+        return SERVING if serving and not self._draining.is_set() else NOT_SERVING
+
+
+@functools.cache
+def _message(name: str) -> Any:
+    """The class of a message of health.proto."""
+    pool = serving.pool_of(serving.files("health"))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"grpc.health.v1.{name}"))
+
+
+def _asked(body: bytes) -> str:
+    return str(serving.parse(_message("HealthCheckRequest"), body).service)
 
 
 def _response(status: int) -> bytes:
-    serialised: bytes = health_pb2.HealthCheckResponse(status=status).SerializeToString()
+    serialised: bytes = _message("HealthCheckResponse")(status=status).SerializeToString()
     return serialised

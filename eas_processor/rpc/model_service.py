@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import grpc
-
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ServingError
 from eas_processor.rpc.calls import Front, Request
+from eas_processor.rpc.dispatch import Methods, unary
 from eas_processor.rpc.routes import Routes, check_token, spec_of
-from eas_processor.rpc.server import unary
 from eas_processor.serving.states import States
 
 NAME = "tensorflow.serving.ModelService"
@@ -37,7 +35,7 @@ class ModelService:
         self._apply = apply
         self._reload_token = reload_token
 
-    def handler(self, front: Front) -> grpc.GenericRpcHandler:
+    def methods(self, front: Front) -> Methods:
         """All methods, for a server."""
         methods = {
             "GetModelStatus": self.get_model_status,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import grpc
-
 from eas_processor.codec import examples, serving, signatures
 from eas_processor.codec.signatures import Asked
 from eas_processor.errors import Code, ServingError
 from eas_processor.pool.bodies import Bodies, SharedBody
 from eas_processor.rpc.calls import Front, Handler, Request
+from eas_processor.rpc.dispatch import Methods, unary
 from eas_processor.rpc.routes import Routes, Spec, spec_of
-from eas_processor.rpc.server import unary
 from eas_processor.worker.frames import TENSOR_CONTENT
 
 NAME = "tensorflow.serving.PredictionService"
@@ -48,7 +46,7 @@ class PredictionService:
         self._timeout_s = timeout_s
         self._request_log = request_log
 
-    def handler(self, front: Front) -> grpc.GenericRpcHandler:
+    def methods(self, front: Front) -> Methods:
         """All methods, for a server."""
         methods = {
             "Predict": self._logged("Predict", self.predict),

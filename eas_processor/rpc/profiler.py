@@ -13,16 +13,14 @@ import contextlib
 import json
 from collections.abc import Mapping
 
-import grpc
-
 from eas_processor.codec import profiling
 from eas_processor.codec.profiling import Wish
 from eas_processor.errors import Code, ServingError
 from eas_processor.pool.call import AwaitedCall
 from eas_processor.pool.worker import Worker
 from eas_processor.rpc.calls import Front, Request
+from eas_processor.rpc.dispatch import Methods, unary
 from eas_processor.rpc.routes import check_token
-from eas_processor.rpc.server import unary
 from eas_processor.serving.service import Service
 from eas_processor.serving.version import Version
 from eas_processor.worker.frames import Kind
@@ -42,7 +40,7 @@ class ProfilerService:
         self._sessions: dict[str, asyncio.Event] = {}
         self._recordings: set[asyncio.Task[bytes]] = set()
 
-    def handler(self, front: Front) -> grpc.GenericRpcHandler:
+    def methods(self, front: Front) -> Methods:
         """All methods, for a server."""
         methods = {"Profile": self.profile, "Monitor": self.monitor, "Terminate": self.terminate}
         return unary(NAME, {n: front.answering(NAME, n, method) for n, method in methods.items()})
@@ -101,7 +99,7 @@ def _can(version: Version) -> bool:
 
 
 def _model(request: Request) -> str:
-    for key, value in request.context.invocation_metadata() or ():
+    for key, value in request.context.metadata():
         if key == MODEL and isinstance(value, str):
             return value
     return ""

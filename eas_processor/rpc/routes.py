@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import grpc.aio
-
 from eas_processor.api import auth
 from eas_processor.codec import serving, signatures
 from eas_processor.errors import Code, ServingError
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Series
+from eas_processor.rpc.context import Context
 from eas_processor.rpc.status import DIALECT
 from eas_processor.serving.service import Service, unknown
 from eas_processor.serving.version import Version
@@ -57,11 +56,11 @@ class Routes:
         self._specs: dict[bytes, Spec] = {}
         self._routes: dict[tuple[str, Spec], Route] = {}
 
-    def route(self, method: str, request: bytes, context: grpc.aio.ServicerContext) -> Route:
+    def route(self, method: str, request: bytes, context: Context) -> Route:
         """For a request whose field 1 is its ModelSpec. Raises ServingError."""
         return self.route_of(method, self._spec(request), context)
 
-    def route_of(self, method: str, spec: Spec, context: grpc.aio.ServicerContext) -> Route:
+    def route_of(self, method: str, spec: Spec, context: Context) -> Route:
         """For a method of the PredictionService. Raises ServingError."""
         service = self.service(spec, context)
         version = service.find(spec.number, spec.label)
@@ -75,7 +74,7 @@ class Routes:
             self._routes[method, spec] = route
         return route
 
-    def service(self, spec: Spec, context: grpc.aio.ServicerContext) -> Service:
+    def service(self, spec: Spec, context: Context) -> Service:
         """The service that a ModelSpec names. Raises ServingError."""
         if not spec.name:
             raise ServingError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
@@ -85,7 +84,7 @@ class Routes:
             raise unknown(spec.name, spec.number, spec.label)
         return service
 
-    def check(self, name: str, context: grpc.aio.ServicerContext) -> None:
+    def check(self, name: str, context: Context) -> None:
         """Raise ServingError unless the call may ask about that model, whether it is there."""
         service = self._services.get(name)
         check_token(service.token if service else self._token, context)
@@ -132,11 +131,11 @@ def _read(message: Any) -> Spec:
     )
 
 
-def check_token(token: str | None, context: grpc.aio.ServicerContext) -> None:
+def check_token(token: str | None, context: Context) -> None:
     """Raise ServingError unless the call's metadata carries the token, if there is one."""
     if not token:
         return
-    for key, value in context.invocation_metadata() or ():
+    for key, value in context.metadata():
         if key == "authorization":
             given = value if isinstance(value, bytes) else value.encode()
             if auth.matches(token.encode(), given):

@@ -1,31 +1,27 @@
-"""A gRPC server: its ports, its TLS, its end.
-
-Methods take and give serialised messages: grpcio is the floor of this dialect, so nothing is parsed
-that need not be.
-"""
+"""A gRPC server: its ports, its TLS, its end."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import ssl
 import stat
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import grpc
-import grpc.aio
 import structlog
 
-from eas_processor.errors import StartError
-from eas_processor.http.sockets import ALL, shown
+from eas_processor.errors import ConfigError, StartError
+from eas_processor.http import sockets, tls
+from eas_processor.http2.connection import Http2Connection
+from eas_processor.rpc.channel_arguments import DEFAULTS, Settings
+from eas_processor.rpc.dispatch import Dispatcher, Methods
 
-BYTES_UNLIMITED = -1
-OPTIONS: dict[str, int | str] = {
-    "grpc.max_receive_message_length": BYTES_UNLIMITED,
-    "grpc.max_send_message_length": BYTES_UNLIMITED,
-}
-
-Method = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
+BACKLOG = 1024
+TICK_S = 0.5
+POLL_S = 0.02
 
 log = structlog.get_logger("grpc")
 
@@ -51,80 +47,101 @@ class Endpoint:
     port: int | None = 8500
     socket_path: str = ""
     tls: Tls | None = None
-    channel_arguments: tuple[tuple[str, int | str], ...] = ()
+    settings: Settings = DEFAULTS
     shared: bool = False
 
 
-def unary(service: str, methods: Mapping[str, Method]) -> grpc.GenericRpcHandler:
-    """The handler of a service whose methods take one message and give one."""
-    handlers = {name: grpc.unary_unary_rpc_method_handler(m) for name, m in methods.items()}
-    return grpc.method_handlers_generic_handler(service, handlers)
-
-
 class GrpcServer:
-    """Serves what `handlers` know.
+    """Serves `methods`.
 
     port: the one that was opened. on_drain(): called before calls in flight are waited for.
     """
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        handlers: Sequence[grpc.GenericRpcHandler],
-        on_drain: Callable[[], None] = lambda: None,
+        self, endpoint: Endpoint, methods: Methods, on_drain: Callable[[], None] = lambda: None
     ) -> None:
         self._endpoint = endpoint
-        self._handlers = handlers
+        self._methods = methods
         self._on_drain = on_drain
-        self._server: grpc.aio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._connections: set[Http2Connection] = set()
+        self._ticking: asyncio.TimerHandle | None = None
         self._socket_path = ""
         self.port = 0
 
     async def start(self) -> None:
         """Open the ports. Raises StartError if one cannot be had."""
         endpoint = self._endpoint
-        options = dict(OPTIONS)
-        options["grpc.so_reuseport"] = int(endpoint.shared)  # else a second server must be told
-        options.update(endpoint.channel_arguments)
-        self._server = grpc.aio.server(options=tuple(options.items()))
-        self._server.add_generic_rpc_handlers(tuple(self._handlers))
+        settings = endpoint.settings
+        app = Dispatcher(self._methods, settings.receive_bytes_max, settings.send_bytes_max)
+        secured = _context(endpoint.tls)
+
+        def connection() -> Http2Connection:
+            return Http2Connection(app, self._connections, settings.bounds)
+
+        loop = asyncio.get_running_loop()
         if endpoint.port is not None:
-            self.port = self._open(f"{shown(endpoint.host or ALL)}:{endpoint.port}")
+            shared = endpoint.shared or settings.shares_port
+            bound = sockets.bound(endpoint.host, endpoint.port, shared)
+            self.port = sockets.port_of(bound)
+            try:
+                for each in bound:
+                    server = await loop.create_server(
+                        connection, sock=each, backlog=BACKLOG, ssl=secured
+                    )
+                    self._servers.append(server)
+            except OSError as error:
+                sockets.close(bound[len(self._servers) :])
+                raise sockets.no_port(endpoint.host, self.port, error) from None
         if endpoint.socket_path:
             _remove_stale(endpoint.socket_path)
-            self._open(f"unix:{endpoint.socket_path}")
+            try:
+                server = await loop.create_unix_server(
+                    connection, endpoint.socket_path, ssl=secured
+                )
+            except OSError as error:
+                words = f"cannot listen for gRPC on unix:{endpoint.socket_path}: {error.strerror}"
+                raise StartError(words) from None
+            self._servers.append(server)
             self._socket_path = endpoint.socket_path
-        await self._server.start()
+        self._tick()
         log.info("gRPC listening", host=endpoint.host, port=self.port, socket=self._socket_path)
 
-    def _open(self, address: str) -> int:
-        assert self._server is not None
-        tls = self._endpoint.tls
-        try:
-            if tls is None:
-                port: int = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, _credentials(tls))
-        except RuntimeError:
-            what = "is it taken, or a certificate wrong?" if tls else "is it taken?"
-            raise StartError(f"cannot listen for gRPC on {address}: {what}") from None
-        return port
+    def _tick(self) -> None:
+        now_s = time.monotonic()
+        for connection in tuple(self._connections):
+            connection.tick(now_s)
+        self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def drain(self, grace_s: float) -> None:
         """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
         self._on_drain()
-        if self._server is not None:
-            await self._server.stop(grace_s)
+        for server in self._servers:
+            server.close()
+        for connection in tuple(self._connections):
+            connection.drain()
+        end_s = time.monotonic() + grace_s
+        while self._connections and time.monotonic() < end_s:
+            await asyncio.sleep(POLL_S)
+        if self._ticking is not None:
+            self._ticking.cancel()
+        for connection in tuple(self._connections):
+            connection.abort()
         if self._socket_path:
             with contextlib.suppress(OSError):
                 os.unlink(self._socket_path)
 
 
-def _credentials(tls: Tls) -> grpc.ServerCredentials:
-    if tls.client_ca is not None and not tls.client_ca.strip():  # grpc would let anybody in
+def _context(secured: Tls | None) -> ssl.SSLContext | None:
+    if secured is None:
+        return None
+    client_ca = secured.client_ca
+    if client_ca is not None and not client_ca.strip():
         raise StartError("TLS: clients must show a certificate, and no CA is given to check it")
-    pairs = [(tls.key, tls.certificate)]
-    return grpc.ssl_server_credentials(pairs, tls.client_ca, tls.client_ca is not None)
+    try:
+        return tls.context(secured.key, secured.certificate, client_ca, protocol="h2")
+    except ConfigError as error:
+        raise StartError(f"gRPC: {error.message}") from None
 
 
 def _remove_stale(path: str) -> None:

@@ -67,11 +67,11 @@ def listener(
     )
     reload_token = options.admin_token or options.token
     models = ModelService(states, routes, options.apply, reload_token)
-    handlers = [prediction.handler(front), models.handler(front)]
+    methods = {**prediction.methods(front), **models.methods(front)}
     if options.profiler:
-        handlers.append(ProfilerService(services, reload_token).handler(front))
+        methods |= ProfilerService(services, reload_token).methods(front)
     if not options.health:
-        return GrpcServer(endpoint, handlers)
+        return GrpcServer(endpoint, methods)
     ready = options.ready or (lambda: all(service.ready for service in services.values()))
     health = Health(services, ready)
-    return GrpcServer(endpoint, [*handlers, health.handler(front)], health.drain)
+    return GrpcServer(endpoint, methods | health.methods(front), health.drain)

@@ -11,8 +11,6 @@ import grpc
 import pytest
 
 from eas_processor.cli.model_server import run
-from eas_processor.cli.model_server_host import channel_arguments
-from eas_processor.errors import ConfigError
 from tests.ipv6 import has_ipv6
 
 from .server_process import free_ports
@@ -121,14 +119,3 @@ def test_by_default_both_families_are_listened_on(tmp_path: Path) -> None:
     finally:
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0, log.read_text()
-
-
-def test_channel_arguments_are_numbers_where_they_look_like_it() -> None:
-    assert channel_arguments("grpc.max_connection_age_ms=5000,a=b=c,n=-1") == (
-        ("grpc.max_connection_age_ms", 5000),
-        ("a", "b=c"),
-        ("n", -1),
-    )
-    assert channel_arguments("") == ()
-    with pytest.raises(ConfigError, match="'a' is not KEY=VALUE"):
-        channel_arguments("a")

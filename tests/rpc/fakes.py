@@ -4,6 +4,7 @@ Server and client share one uvloop, as the host's listeners do.
 """
 
 import asyncio
+import gc
 
 import grpc.aio
 import numpy as np
@@ -31,8 +32,13 @@ SIGNATURES = signature_map({"x": 1}, {"y": 1})
 
 def run(scene):
     """Run a coroutine on uvloop, for a bounded time."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(asyncio.wait_for(scene, WAIT_S))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(asyncio.wait_for(scene, WAIT_S))
+    finally:
+        # A client's last object waits for a thread of grpcio's. If a process that a later test
+        # forks were to collect it, it would wait for ever: there it has no such thread.
+        gc.collect()
 
 
 class Version:
