@@ -6,12 +6,16 @@ block, which a request whose head is like no other would wait for.
 
 from __future__ import annotations
 
+import logging
+
 import hpack
 from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
 from eas_processor.http2 import frames
 from eas_processor.http2.frames import ConnectionFault
+
+logging.getLogger("hpack").setLevel(logging.INFO)  # else it writes down fields, tokens included
 
 FIELD_EXTRA_BYTES = 32  # how much more than its texts a field counts
 INTEGER_SHIFT_MAX = 28  # a number of more than 32 bits is a mistake
@@ -31,15 +35,17 @@ class BlockReader:
         self._table = HeaderTable()
         self.changes = 0
 
-    def fields(self, block: bytes) -> Fields:
-        """Raises ConnectionFault: what follows could not be read either."""
+    def fields(self, block: bytes) -> tuple[Fields, int]:
+        """The fields, and how many bytes they count (4.1). Raises ConnectionFault: what follows
+        could not be read either.
+        """
         try:
             return self._fields(block)
         except (hpack.HPACKError, IndexError):
             words = "a header block can not be read"
             raise ConnectionFault(frames.COMPRESSION_ERROR, words) from None
 
-    def _fields(self, block: bytes) -> Fields:
+    def _fields(self, block: bytes) -> tuple[Fields, int]:
         table, at, end, size = self._table, 0, len(block), 0
         found: list[Field] = []
         changes = False
@@ -71,7 +77,7 @@ class BlockReader:
             if size > self._bytes_max:
                 raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "a head is too large")
         self.changes += changes
-        return tuple(found)
+        return tuple(found), size
 
 
 def _integer(block: bytes, at: int, most: int) -> tuple[int, int]:

@@ -4,108 +4,79 @@
     the application → Stream.send → Outlet → bytes
 
 A request's windows are as wide as they can be: what a body may weigh is the application's to say.
-The methods stand in the order of a connection's life.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
-from typing import Any, Protocol
-
 from eas_processor.http2 import frames
 from eas_processor.http2.frames import ConnectionFault, StreamFault
 from eas_processor.http2.heads import HeadReader, Malformed
-from eas_processor.http2.intake import DATA_FRAME_BYTES_MAX, FrameIntake
-from eas_processor.http2.outlet import Outlet, Stream
-from eas_processor.http2.upkeep import Bounds, Due, Life, Upkeep
+from eas_processor.http2.lifetime import Connections, Lifetime
+from eas_processor.http2.outlet import Stream
 
 REFILL_BYTES = 1 << 30  # of the connection's window
 OWED_MAX = 10_000  # small answers that a client makes us give and does not read
-LINGER_S = 1.0  # at the end, for requests that are on their way
+UNSENT_BYTES_MAX = 64 << 20  # of answers that wait; beyond it nothing new is begun
 PING_BYTES = 8
 PRIORITY_BYTES = 5
 
-_WIDE = frames.window_update(0, frames.WINDOW_BYTES_MAX - frames.WINDOW_BYTES)
-_DRAIN_PING = frames.frame(frames.PING, 0, 0, b"draining")
-_ALIVE_PING = frames.frame(frames.PING, 0, 0, b"are-you?")
 
+class Http2Connection(Lifetime):
+    """The server's end."""
 
-class Application(Protocol):
-    """body_bytes_max: of a request; more is not kept."""
-
-    body_bytes_max: int
-
-    def whole(self, stream: Stream, peer: Callable[[str], Any]) -> None:
-        """A request is there. peer(side): its connection's addresses."""
-
-    def too_large(self, stream: Stream) -> None:
-        """A request has a body of more than `body_bytes_max`."""
-
-
-class Http2Connection(FrameIntake):
-    """The server's end. connections: all of the server's, which this one joins and leaves."""
-
-    def __init__(self, app: Application, connections: set[Http2Connection], bounds: Bounds) -> None:
-        super().__init__(bounds.fields_bytes_max)
-        self._app = app
-        self._connections = connections
-        self._bounds = bounds
-        self._upkeep = Upkeep(bounds, time.monotonic())
-        self._heads = HeadReader(bounds.fields_bytes_max)
-        self._streams: dict[int, Stream] = {}
-        self._last = 0  # the highest stream so far
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections)
+        self._app = connections.app
+        self._heads = HeadReader(self._bounds.fields_bytes_max)
         self._received = 0  # of the connection's window
         self._receiving: Stream | None = None  # whose DATA frame is being taken
         self._owed = 0
-        self._drains = self._accepts_no_more = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-        self._outlet = Outlet(self._transport, self._ended)
-        self._connections.add(self)
-
-    def _begin(self) -> None:
-        told = {
-            frames.MAX_CONCURRENT_STREAMS: self._bounds.streams_max,
-            frames.INITIAL_WINDOW_SIZE: frames.WINDOW_BYTES_MAX,
-            frames.MAX_FRAME_SIZE: DATA_FRAME_BYTES_MAX,
-            frames.MAX_HEADER_LIST_SIZE: self._bounds.fields_bytes_max,
-        }
-        self._transport.write(frames.settings(told) + _WIDE)
 
     # heads
 
     def _head(self, flags: int, number: int, block: bytes) -> None:
         try:
             self._read_head(number, block, bool(flags & frames.END_STREAM))
-        except Malformed:
-            self._refuse(number, frames.PROTOCOL_ERROR)
         except StreamFault as fault:
             self._refuse(fault.stream, fault.code)
 
     def _read_head(self, number: int, block: bytes, is_last: bool) -> None:
-        """A request's first, or what stands behind its body.
-
-        Each is read, even of a stream that is over: the connection's later heads build on it.
-        """
-        if number > self._last:
-            self._last = number
+        """Each is read, even of a stream that is over: the connection's later heads build on it."""
+        if number <= self._last:
+            self._read_trailers(number, block, is_last)
+            return
+        self._last = number
+        try:
             head = self._heads.head(block)
-            if self._accepts_no_more or len(self._streams) >= self._bounds.streams_max:
-                raise StreamFault(number, frames.REFUSED_STREAM)
-            stream = self._streams[number] = Stream(number, head, self._outlet)
-        else:
-            self._heads.trailers(block)
-            known = self._streams.get(number)
-            if known is None:
-                return  # we ended it, and the client did not know yet
-            if known.is_whole or not is_last:
-                raise StreamFault(number, frames.STREAM_CLOSED)
-            stream = known
+        except Malformed as malformed:
+            raise StreamFault(number, malformed.code) from None
+        if not self._accepts():
+            raise StreamFault(number, frames.REFUSED_STREAM)
+        stream = self._streams[number] = Stream(number, head, self._outlet)
         if is_last:
             self._whole(stream)
+
+    def _read_trailers(self, number: int, block: bytes, is_last: bool) -> None:
+        try:
+            self._heads.trailers(block)
+            is_good = is_last
+        except Malformed:
+            is_good = False
+        stream = self._streams.get(number)
+        if stream is not None and stream.is_whole:
+            raise StreamFault(number, frames.STREAM_CLOSED)
+        if not is_good:
+            raise StreamFault(number, frames.PROTOCOL_ERROR)
+        if stream is not None:  # else we ended it, and the client did not know yet
+            self._whole(stream)
+
+    def _accepts(self) -> bool:
+        """Whether one more request may begin."""
+        return (
+            self._last_accepted is None
+            and len(self._streams) < self._bounds.streams_max
+            and self._outlet.unsent_bytes < UNSENT_BYTES_MAX
+        )
 
     # bodies
 
@@ -119,12 +90,11 @@ class Http2Connection(FrameIntake):
             self._refuse(number, frames.STREAM_CLOSED)
             self._receiving = None
 
-    def _data(self, piece: bytes | memoryview) -> None:
+    def _data(self, piece: bytes | memoryview, of_bytes: int) -> None:
         stream = self._receiving
         if stream is None or stream.is_over:
             return
-        stream.parts.append(piece)
-        stream.received += len(piece)
+        stream.take(piece, of_bytes)
         if stream.received > self._app.body_bytes_max:
             self._receiving = None
             self._app.too_large(stream)
@@ -149,8 +119,11 @@ class Http2Connection(FrameIntake):
                 frames.number(payload)
                 if (stream := self._known(number)) is not None:
                     self._reset(stream)
-            elif kind == frames.PRIORITY:
-                _check_priority(number, payload)
+            elif kind == frames.PRIORITY:  # which has no effect: what is ready first is sent first
+                if not number:
+                    raise ConnectionFault(frames.PROTOCOL_ERROR, "PRIORITY of no stream")
+                if len(payload) != PRIORITY_BYTES:
+                    raise ConnectionFault(frames.FRAME_SIZE_ERROR, "PRIORITY of a wrong size")
             elif kind == frames.GOAWAY:
                 _check_whole(number)
             elif kind in (frames.PUSH_PROMISE, frames.CONTINUATION):
@@ -179,16 +152,18 @@ class Http2Connection(FrameIntake):
             if payload:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
             return
-        for setting, value in frames.read_settings(payload):
-            if setting == frames.INITIAL_WINDOW_SIZE:
-                self._outlet.set_first_window(value, self._streams)
-            elif setting == frames.MAX_FRAME_SIZE:
-                self._outlet.frame_bytes_max = value
+        self._settings_left -= 1
+        if self._settings_left < 0:
+            raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "new settings all the time")
+        told = frames.read_settings(payload)
+        self._outlet.frame_bytes_max = told.get(frames.MAX_FRAME_SIZE, self._outlet.frame_bytes_max)
+        if frames.INITIAL_WINDOW_SIZE in told:
+            self._outlet.set_first_window(told[frames.INITIAL_WINDOW_SIZE], self._streams)
         self._reply(frames.frame(frames.SETTINGS, frames.ACK, 0))
 
     def _reply(self, frame: bytes) -> None:
         """What the client makes us say. It shall not make us keep much of it."""
-        self._owed = self._owed + 1 if self._transport.get_write_buffer_size() else 0
+        self._owed = self._owed + 1 if self._outlet.is_paused else 0
         if self._owed > OWED_MAX:
             raise ConnectionFault(frames.ENHANCE_YOUR_CALM, "answers are not read")
         self._transport.write(frame)
@@ -215,96 +190,7 @@ class Http2Connection(FrameIntake):
         if stream is not None:
             self._reset(stream)
 
-    def _reset(self, stream: Stream) -> None:
-        """It ends before its answer."""
-        self._streams.pop(stream.number, None)
-        self._outlet.drop(stream)
-        if stream.on_reset is not None:
-            stream.on_reset()
-        self._close_if_done()
-
-    def _ended(self, stream: Stream) -> None:
-        """All of its answer is on its way."""
-        self._streams.pop(stream.number, None)
-        if not stream.is_whole:  # nor shall it be
-            self._transport.write(frames.reset(stream.number, frames.NO_ERROR))
-        self._close_if_done()
-
-    # the other side's pace
-
-    def pause_writing(self) -> None:
-        self._outlet.pause()
-
-    def resume_writing(self) -> None:
-        self._outlet.resume()
-
-    def tick(self, now_s: float) -> None:
-        """Do what its upkeep finds to be due."""
-        buffered = self._transport.get_write_buffer_size()
-        life = Life(
-            has_begun=self._has_settings,
-            requests=self._last,
-            streams=len(self._streams),
-            waits=bool(buffered) or self._outlet.is_waiting,
-            taken=(self._outlet.sent_bytes, buffered),
-            heard=self._heard,
-        )
-        due = self._upkeep.due(life, now_s)
-        if due is Due.CUT:
-            self.abort()
-        elif due is Due.DRAIN:
-            self.drain()
-        elif due is Due.PING:
-            self._transport.write(_ALIVE_PING)
-
-    # the end
-
-    def drain(self) -> None:
-        """Accept no more, but for what is on its way; finish what has begun; then close."""
-        if not self._drains and not self._is_closing:
-            self._drains = True
-            self._transport.write(frames.goaway(frames.STREAM_MAX, frames.NO_ERROR) + _DRAIN_PING)
-            asyncio.get_running_loop().call_later(LINGER_S, self._accept_no_more)
-
-    def _accept_no_more(self) -> None:
-        if not self._accepts_no_more and not self._is_closing:
-            self._accepts_no_more = True
-            self._transport.write(frames.goaway(self._last, frames.NO_ERROR))
-            self._close_if_done()
-
-    def _close_if_done(self) -> None:
-        if self._accepts_no_more and not self._streams:
-            self._is_closing = True
-            self._transport.close()
-
-    def _fail(self, fault: ConnectionFault) -> None:
-        self._is_closing = True
-        self._transport.write(frames.goaway(self._last, fault.code, str(fault)))
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Cut it."""
-        self._is_closing = True
-        self._transport.abort()
-
-    def eof_received(self) -> bool:
-        return bool(self._streams)  # it may still read what it has asked for
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._is_closing = True
-        self._connections.discard(self)
-        for stream in tuple(self._streams.values()):
-            self._reset(stream)
-
 
 def _check_whole(number: int) -> None:
     if number:
         raise ConnectionFault(frames.PROTOCOL_ERROR, "a frame that belongs to no stream")
-
-
-def _check_priority(number: int, payload: bytes) -> None:
-    """That is all: requests are answered in the order in which they become ready."""
-    if not number:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "PRIORITY of no stream")
-    if len(payload) != PRIORITY_BYTES:
-        raise StreamFault(number, frames.FRAME_SIZE_ERROR)

@@ -84,12 +84,13 @@ def settings(values: dict[int, int]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*item) for item in values.items()))
 
 
-def read_settings(payload: bytes) -> list[tuple[int, int]]:
-    """What a SETTINGS frame says, in its order. Raises ConnectionFault."""
+def read_settings(payload: bytes) -> dict[int, int]:
+    """What a SETTINGS frame says; the last of a kind counts. Raises ConnectionFault."""
     if len(payload) % _SETTING.size:
         raise ConnectionFault(FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
-    found = list(_SETTING.iter_unpack(payload))
-    for setting, value in found:
+    found: dict[int, int] = {}
+    for setting, value in _SETTING.iter_unpack(payload):
+        found[setting] = value
         least, most, code = _SETTING_BOUNDS.get(setting, _ANY)
         if not least <= value <= most:
             raise ConnectionFault(code, f"setting {setting} may not be {value}")
@@ -122,9 +123,11 @@ def number(payload: bytes) -> int:
 def unpadded(payload: bytes, flags: int) -> bytes:
     """A HEADERS payload without padding and priority."""
     start, end = 0, len(payload)
+    if end < bool(flags & PADDED) + 5 * bool(flags & PRIORITISED):
+        raise ConnectionFault(FRAME_SIZE_ERROR, "HEADERS of a wrong size")
     if flags & PADDED:
         start = 1
-        end -= payload[0] if payload else 0
+        end -= payload[0]
     if flags & PRIORITISED:
         start += 5
     if start > end:

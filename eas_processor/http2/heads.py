@@ -6,13 +6,20 @@ until another does, so it is read once.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from eas_processor.http2 import frames
 from eas_processor.http2.blocks import BlockReader, Fields
+from eas_processor.http2.intake import READ_HEADS
 
 REMEMBERED_MAX = 64
 REMEMBERED_BYTES_MAX = 1024
 
+LENGTH_DIGITS_MAX = 19
+
+_NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+")
+_NOT_IN_VALUES = re.compile(rb"[\0\r\n]")
 _PSEUDO = (b":method", b":path", b":scheme", b":authority")
 _OF_HTTP1 = frozenset(
     (b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade")
@@ -20,7 +27,11 @@ _OF_HTTP1 = frozenset(
 
 
 class Malformed(Exception):
-    """The fields are not those of a request; the connection can go on."""
+    """The fields are not those of a request; the connection can go on. code: for RST_STREAM."""
+
+    def __init__(self, words: str, code: int = frames.PROTOCOL_ERROR) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class Head:
@@ -50,7 +61,8 @@ class HeadReader:
     """
 
     def __init__(self, bytes_max: int) -> None:
-        self._blocks = BlockReader(bytes_max)
+        self._bytes_max = bytes_max
+        self._blocks = BlockReader(READ_HEADS * bytes_max)
         self._changes = 0
         self._known: dict[bytes, Head] = {}
 
@@ -62,7 +74,7 @@ class HeadReader:
             self._known.clear()
         head = self._known.get(block)
         if head is None:
-            head = _head(self._blocks.fields(block))
+            head = _head(self._fields(block))
             if changes == self._blocks.changes and len(block) <= REMEMBERED_BYTES_MAX:
                 if len(self._known) >= REMEMBERED_MAX:
                     self._known.clear()
@@ -71,8 +83,14 @@ class HeadReader:
 
     def trailers(self, block: bytes) -> None:
         """Of a request; nobody wants them. Raises Malformed, ConnectionFault."""
-        if any(name.startswith(b":") for name, _ in self._blocks.fields(block)):
-            raise Malformed("a pseudo-header field behind the body")
+        for name, value in self._fields(block):
+            _check(name, value)
+
+    def _fields(self, block: bytes) -> Fields:
+        fields, size = self._blocks.fields(block)
+        if size > self._bytes_max:
+            raise Malformed("a head is too large", frames.ENHANCE_YOUR_CALM)
+        return fields
 
 
 def _head(fields: Fields) -> Head:
@@ -85,16 +103,22 @@ def _head(fields: Fields) -> Head:
                 raise Malformed(f"the pseudo-header field {name!r} is out of place")
             pseudo[name] = value
             continue
-        if not name or name.lower() != name or name in _OF_HTTP1:
-            raise Malformed(f"no field of HTTP/2: {name!r}")
+        _check(name, value)
         if name == b"te" and value != b"trailers":
             raise Malformed("te may say trailers only")
         if name == b"content-length":
-            if not value.isdigit() or length not in (None, int(value)):
-                raise Malformed("content-length is no number, or several")
+            if not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
+                raise Malformed("content-length is no number")
+            if length not in (None, int(value)):
+                raise Malformed("content-length says several things")
             length = int(value)
         rest.append((name, value))
     method, path = pseudo.get(b":method"), pseudo.get(b":path")
     if not method or not path or not pseudo.get(b":scheme"):
         raise Malformed(":method, :path or :scheme is missing")
     return Head(method, path, tuple(rest), length)
+
+
+def _check(name: bytes, value: bytes) -> None:
+    if not _NAME.fullmatch(name) or name in _OF_HTTP1 or _NOT_IN_VALUES.search(value):
+        raise Malformed(f"no field of HTTP/2: {name!r}")

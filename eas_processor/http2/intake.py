@@ -12,8 +12,9 @@ from eas_processor.http2 import frames
 from eas_processor.http2.frames import ConnectionFault
 
 DATA_FRAME_BYTES_MAX = 1 << 20
-OTHER_FRAME_BYTES_MAX = 1 << 16
+OTHER_FRAME_BYTES_MAX = 1 << 17
 HEAD_FRAMES_MAX = 32  # of one head
+READ_HEADS = 4  # a head of so many times its bound is read, and refused; beyond, all must end
 _WORDS = b"This port speaks gRPC: HTTP/2, without an upgrade\n"
 NOT_HTTP2 = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -25,13 +26,13 @@ class FrameIntake(asyncio.Protocol):
     """Calls, of who inherits it, in the order of arrival: `_begin` for the preface; `_head` for
     HEADERS with all that belongs to it; for DATA `_data_begins`, then `_data` for each piece and,
     with the last of a body, `_data_ends`; `_frame` for all others; and `_fail` once, where nothing
-    of this can go on.
+    of this can go on, or `_close` where it is another protocol.
 
     block_bytes_max: of a head, as it comes.
     """
 
     def __init__(self, block_bytes_max: int) -> None:
-        self._block_bytes_max = block_bytes_max
+        self._block_bytes_max = READ_HEADS * block_bytes_max
         self._block: list[bytes] = []  # of a head that is not whole
         self._block_of = (0, 0)  # the flags and the stream of its first frame
         self._heard = 0  # how often anything came
@@ -74,6 +75,9 @@ class FrameIntake(asyncio.Protocol):
                     break  # how much of it is padding comes next
                 at = self._begin_data(data, start, size, flags, number & frames.STREAM_MAX)
                 continue
+            if kind > frames.CONTINUATION and self._has_settings and not self._block:
+                at = self._skip(data, start, size)
+                continue
             if size > OTHER_FRAME_BYTES_MAX:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame is too large")
             if end - start < size:
@@ -89,9 +93,8 @@ class FrameIntake(asyncio.Protocol):
     def _preface(self, data: bytes) -> int:
         size = len(frames.PREFACE)
         if not frames.PREFACE.startswith(data[:size]):
-            self._is_closing = True
             self._transport.write(NOT_HTTP2)
-            self._transport.close()
+            self._close()
         elif len(data) >= size:
             self._has_preface = True
             self._begin()
@@ -116,12 +119,20 @@ class FrameIntake(asyncio.Protocol):
         self._data_left = size
         return self._take(data, at)
 
+    def _skip(self, data: bytes, at: int, size: int) -> int:
+        """A frame of a kind that nobody here knows begins; it is taken for padding."""
+        if size > DATA_FRAME_BYTES_MAX:
+            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame is too large")
+        self._data_left, self._padding_left, self._data_is_last = 0, size, False
+        return self._take(data, at)
+
     def _take(self, data: bytes, at: int) -> int:
         """What is there of a DATA frame; where it ends."""
         size = min(self._data_left, len(data) - at)
         if size:
             self._data_left -= size
-            self._data(data if size == len(data) else memoryview(data)[at : at + size])
+            piece = data if size == len(data) else memoryview(data)[at : at + size]
+            self._data(piece, len(data))
             at += size
         if not self._data_left:
             skipped = min(self._padding_left, len(data) - at)
@@ -165,11 +176,14 @@ class FrameIntake(asyncio.Protocol):
     def _data_begins(self, number: int, size: int) -> None:
         raise NotImplementedError
 
-    def _data(self, piece: bytes | memoryview) -> None:
+    def _data(self, piece: bytes | memoryview, of_bytes: int) -> None:
         raise NotImplementedError
 
     def _data_ends(self) -> None:
         raise NotImplementedError
 
     def _fail(self, fault: ConnectionFault) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
         raise NotImplementedError

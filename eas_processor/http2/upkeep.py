@@ -9,7 +9,8 @@ from typing import NamedTuple
 KEEPALIVE_S = 2 * 3600.0
 KEEPALIVE_ANSWER_S = 20.0
 STALL_S = 60.0
-STREAMS_MAX = 1 << 16
+STREAMS_MAX = 4096
+CLOSE_S = 2.0  # for the client to close when all is said
 FIELDS_BYTES_MAX = 32 * 1024
 
 
@@ -34,16 +35,17 @@ class Bounds:
 
 
 class Life(NamedTuple):
-    """How a connection is. has_begun: the client has said its settings. requests: ever begun.
-    streams: now. waits: for the client to take something. taken: differs if it has. heard: counts
-    what came from it.
+    """How a connection is. has_begun: the client has said its settings. ends: all is said, and the
+    client should close. requests: ever begun. streams: now. sent: bytes, of bodies. buffered: bytes
+    that the client has to take first. heard: counts what came from it.
     """
 
     has_begun: bool
+    ends: bool
     requests: int
     streams: int
-    waits: bool
-    taken: tuple[int, int]
+    sent: int
+    buffered: int
     heard: int
 
 
@@ -62,21 +64,25 @@ class Upkeep:
     def __init__(self, bounds: Bounds, now_s: float) -> None:
         self._bounds = bounds
         self._began_s = self._moved_s = self._heard_s = self._busy_s = now_s
-        self._life = Life(False, 0, 0, False, (0, 0), 0)
+        self._life = Life(False, False, 0, 0, 0, 0, 0)
         self._pinged = False
 
     def due(self, life: Life, now_s: float) -> Due:
         """life: as it is now."""
         bounds, last, self._life = self._bounds, self._life, life
-        if life.taken != last.taken or (life.has_begun and not life.waits):
+        moves = life.sent != last.sent or life.buffered < last.buffered
+        if moves or (life.has_begun and not life.buffered and not life.ends):
             self._moved_s = now_s
         if life.heard != last.heard:
             self._heard_s, self._pinged = now_s, False
         if life.streams or life.requests != last.requests:
             self._busy_s = now_s
         age_s = now_s - self._began_s
-        if now_s - self._moved_s > bounds.stall_s:
+        ends_now = life.ends and not life.buffered
+        if now_s - self._moved_s > (CLOSE_S if ends_now else bounds.stall_s):
             return Due.CUT
+        if life.ends:
+            return Due.NOTHING
         if bounds.age_s is not None and age_s > bounds.age_s:
             is_over = bounds.age_grace_s is not None and age_s > bounds.age_s + bounds.age_grace_s
             return Due.CUT if is_over else Due.DRAIN

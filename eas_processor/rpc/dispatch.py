@@ -19,6 +19,8 @@ from eas_processor.rpc import status, wire
 from eas_processor.rpc.context import Context
 
 DEADLINE_S_MAX = 30 * 24 * 3600.0  # a later one is none
+INLINE_BYTES_MAX = 16 * 1024  # a longer compressed message is unpacked in a thread
+UNPACKED_BYTES_MAX = 256 << 20  # of a compressed message: a few bytes can become very many
 LATE = "Deadline Exceeded"
 
 Method = Callable[[bytes, Context], Awaitable[bytes]]
@@ -63,6 +65,7 @@ class Dispatcher:
         self._methods = methods
         self._message_bytes_max = body_bytes_max
         self._answer_bytes_max = answer_bytes_max
+        self._unpacked_bytes_max = min(body_bytes_max, UNPACKED_BYTES_MAX)
         self._loop = asyncio.get_running_loop()
 
     def whole(self, stream: Stream, peer: Callable[[str], Any]) -> None:
@@ -78,11 +81,7 @@ class Dispatcher:
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         context = Context(head, peer, deadline_s)
         run = self._answer if isinstance(method, Unary) else self._stream
-        task = self._loop.create_task(run(stream, asked, context))
-        stream.on_reset = task.cancel
-        if timeout_s is not None:
-            timer = self._loop.call_later(timeout_s, task.cancel)
-            task.add_done_callback(lambda _: timer.cancel())
+        stream.on_reset = self._loop.create_task(run(stream, asked, context)).cancel
 
     def too_large(self, stream: Stream) -> None:
         """A body that is not taken."""
@@ -105,10 +104,16 @@ class Dispatcher:
         except ServingError as error:
             return _told(error)
 
+    def _end_at_deadline(self, stream: Stream, context: Context) -> asyncio.TimerHandle | None:
+        """To be called by the call's own task: one that has not begun would never be told."""
+        left_s = context.time_remaining()
+        return None if left_s is None else self._loop.call_later(left_s, _late, stream, context)
+
     async def _answer(self, stream: Stream, asked: Asked, context: Context) -> None:
         assert isinstance(asked.method, Unary)
+        timer = self._end_at_deadline(stream, context)
         try:
-            body = self._message(stream, asked)
+            body = await self._message(stream, asked)
             response = await asked.method.answer(body, context)
             if len(response) > self._answer_bytes_max:
                 raise wire.too_large(len(response), self._answer_bytes_max, "Sent")
@@ -119,12 +124,17 @@ class Dispatcher:
             raise
         else:
             stream.send(wire.HEAD, wire.framed(response), wire.OK)
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def _stream(self, stream: Stream, asked: Asked, context: Context) -> None:
         assert isinstance(asked.method, Streaming)
+        timer = self._end_at_deadline(stream, context)
         head, end = wire.HEAD, wire.OK
         try:
-            async for response in asked.method.answers(self._message(stream, asked), context):
+            body = await self._message(stream, asked)
+            async for response in asked.method.answers(body, context):
                 stream.send(head, wire.framed(response))
                 head = b""
         except ServingError as error:
@@ -135,11 +145,24 @@ class Dispatcher:
         except Exception:
             log.exception("a call failed", path=stream.head.path.decode("latin-1"))
             end = _told(ServingError(Code.INTERNAL, "an error of the server; see log"), not head)
+        finally:
+            if timer is not None:
+                timer.cancel()
         stream.send(b"", b"", (head if end is wire.OK else b"") + end)
 
-    def _message(self, stream: Stream, asked: Asked) -> bytes:
+    async def _message(self, stream: Stream, asked: Asked) -> bytes:
+        """The request's message. What is compressed and long is unpacked in a thread."""
         parts, stream.parts = stream.parts, []
-        return wire.message(parts, asked.window, self._message_bytes_max)
+        if not asked.window or stream.received < INLINE_BYTES_MAX:
+            return wire.message(parts, asked.window, self._unpacked_bytes_max)
+        unpack = wire.message
+        return await asyncio.to_thread(unpack, parts, asked.window, self._unpacked_bytes_max)
+
+
+def _late(stream: Stream, context: Context) -> None:
+    context.deadline_s = 0.0  # the timer's clock is a little ahead of time.monotonic()
+    if stream.on_reset is not None:
+        stream.on_reset()
 
 
 def _cut(context: Context) -> ServingError:

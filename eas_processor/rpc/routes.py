@@ -137,7 +137,7 @@ def check_token(token: str | None, context: Context) -> None:
         return
     for key, value in context.metadata():
         if key == "authorization":
-            given = value if isinstance(value, bytes) else value.encode()
+            given = value if isinstance(value, bytes) else value.encode("latin-1")
             if auth.matches(token.encode(), given):
                 return
     raise ServingError(Code.UNAUTHENTICATED, "the service's token is missing or wrong")

@@ -10,18 +10,21 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from eas_processor.errors import ConfigError, StartError
 from eas_processor.http import sockets, tls
 from eas_processor.http2.connection import Http2Connection
+from eas_processor.http2.lifetime import Connections, Lifetime
 from eas_processor.rpc.channel_arguments import DEFAULTS, Settings
 from eas_processor.rpc.dispatch import Dispatcher, Methods
 
 BACKLOG = 1024
 TICK_S = 0.5
 POLL_S = 0.02
+TLS_END_S = 5.0  # for a client to answer when TLS ends
 
 log = structlog.get_logger("grpc")
 
@@ -64,7 +67,7 @@ class GrpcServer:
         self._methods = methods
         self._on_drain = on_drain
         self._servers: list[asyncio.Server] = []
-        self._connections: set[Http2Connection] = set()
+        self._connections: Connections | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._socket_path = ""
         self.port = 0
@@ -76,8 +79,14 @@ class GrpcServer:
         app = Dispatcher(self._methods, settings.receive_bytes_max, settings.send_bytes_max)
         secured = _context(endpoint.tls)
 
+        connections = self._connections = Connections(app, settings.bounds)
+
         def connection() -> Http2Connection:
-            return Http2Connection(app, self._connections, settings.bounds)
+            return Http2Connection(connections)
+
+        how: dict[str, Any] = {"ssl": secured}
+        if secured:
+            how["ssl_shutdown_timeout"] = TLS_END_S
 
         loop = asyncio.get_running_loop()
         if endpoint.port is not None:
@@ -86,9 +95,7 @@ class GrpcServer:
             self.port = sockets.port_of(bound)
             try:
                 for each in bound:
-                    server = await loop.create_server(
-                        connection, sock=each, backlog=BACKLOG, ssl=secured
-                    )
+                    server = await loop.create_server(connection, sock=each, backlog=BACKLOG, **how)
                     self._servers.append(server)
             except OSError as error:
                 sockets.close(bound[len(self._servers) :])
@@ -96,9 +103,7 @@ class GrpcServer:
         if endpoint.socket_path:
             _remove_stale(endpoint.socket_path)
             try:
-                server = await loop.create_unix_server(
-                    connection, endpoint.socket_path, ssl=secured
-                )
+                server = await loop.create_unix_server(connection, endpoint.socket_path, **how)
             except OSError as error:
                 words = f"cannot listen for gRPC on unix:{endpoint.socket_path}: {error.strerror}"
                 raise StartError(words) from None
@@ -109,23 +114,28 @@ class GrpcServer:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        for connection in tuple(self._connections):
+        for connection in self._open():
             connection.tick(now_s)
         self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _open(self) -> tuple[Lifetime, ...]:
+        return tuple(self._connections.open) if self._connections is not None else ()
 
     async def drain(self, grace_s: float) -> None:
         """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
         self._on_drain()
         for server in self._servers:
             server.close()
-        for connection in tuple(self._connections):
+        if self._connections is not None:
+            self._connections.drains = True
+        for connection in self._open():
             connection.drain()
         end_s = time.monotonic() + grace_s
-        while self._connections and time.monotonic() < end_s:
+        while self._open() and time.monotonic() < end_s:
             await asyncio.sleep(POLL_S)
         if self._ticking is not None:
             self._ticking.cancel()
-        for connection in tuple(self._connections):
+        for connection in self._open():
             connection.abort()
         if self._socket_path:
             with contextlib.suppress(OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eas_processor.errors import Code, ServingError
 from eas_processor.observe.series import Dialect
 
-MESSAGE_CHARS_MAX = 1024  # of an error's text; TensorFlow Serving cuts it there
+MESSAGE_BYTES_MAX = 1024  # of an error's text; TensorFlow Serving cuts it there
 TRUNCATED = "...TRUNCATED"
 
 _OURS: dict[int, Code] = {
@@ -25,5 +25,7 @@ DIALECT = Dialect("grpc", {code: status(code).name for code in Code})
 
 def message(error: ServingError) -> str:
     """As much of an error's text as is told."""
-    text = error.message
-    return text if len(text) <= MESSAGE_CHARS_MAX else text[:MESSAGE_CHARS_MAX] + TRUNCATED
+    text = error.message.encode(errors="replace")
+    if len(text) <= MESSAGE_BYTES_MAX:
+        return text.decode()
+    return text[:MESSAGE_BYTES_MAX].decode(errors="ignore") + TRUNCATED

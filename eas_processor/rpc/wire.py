@@ -12,7 +12,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.http2.blocks import Fields, block
 
 PREFIX_BYTES = 5  # of a message: a flag that says whether it is compressed, and its length
-LENGTH_MAX = (1 << 32) - 1
+LENGTH_MAX = (1 << 31) - 64  # of a message: protobuf's own bound, and a little below a window
 
 _ENCODINGS = b"identity, deflate, gzip"
 _COMMON = ((b"content-type", b"application/grpc"), (b"grpc-accept-encoding", _ENCODINGS))
@@ -78,7 +78,7 @@ def _binary(value: bytes) -> bytes:
         return value
 
 
-def message(parts: Sequence[bytes | memoryview], window: int, bytes_max: int) -> bytes:
+def message(parts: Sequence[bytes | bytearray | memoryview], window: int, bytes_max: int) -> bytes:
     """The one message of a request's body. window: see above. Raises ServingError."""
     first: bytes | memoryview = memoryview(parts[0]) if parts else b""
     if len(first) < PREFIX_BYTES:
@@ -103,12 +103,12 @@ def _unpacked(packed: bytes, window: int, bytes_max: int) -> bytes:
         raise ServingError(Code.INTERNAL, words) from None
     if len(found) > bytes_max:
         raise too_large(len(found), bytes_max)
-    if not unpacker.eof:
-        raise ServingError(Code.INTERNAL, "the compressed message is cut short")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ServingError(Code.INTERNAL, "the compressed message is cut short, or goes on")
     return found
 
 
-def promised(part: bytes | memoryview) -> int:
+def promised(part: bytes | bytearray | memoryview) -> int:
     """How long a message is to be, by the first part of its body."""
     return int.from_bytes(part[1:PREFIX_BYTES], "big")
 

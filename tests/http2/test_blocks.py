@@ -23,7 +23,7 @@ def test_what_another_library_writes_is_read(blocks):
         encoder.header_table_size = table_bytes
         told = [hpack.HeaderTuple(n, v) if kept else hpack.NeverIndexedHeaderTuple(n, v)
                 for n, v, kept in fields]  # fmt: skip
-        found = reader.fields(encoder.encode(told, huffman=huffman))
+        found, _ = reader.fields(encoder.encode(told, huffman=huffman))
         assert found == tuple((name, value) for name, value, _ in fields)
 
 
@@ -37,7 +37,7 @@ def test_whatever_comes_is_read_or_refused_as_by_another_library(blocks):
             with pytest.raises(ConnectionFault):
                 reader.fields(each)
             return
-        assert reader.fields(each) == expected
+        assert reader.fields(each)[0] == expected
 
 
 @given(st.lists(st.tuples(st.binary(max_size=400), st.binary(max_size=400)), max_size=9))

@@ -2,7 +2,7 @@
 
 from eas_processor.http2.upkeep import Bounds, Due, Life, Upkeep
 
-QUIET = Life(has_begun=True, requests=0, streams=0, waits=False, taken=(0, 0), heard=1)
+QUIET = Life(True, ends=False, requests=0, streams=0, sent=0, buffered=0, heard=1)
 
 
 def dues(bounds, *moments):
@@ -22,13 +22,20 @@ def test_who_does_not_begin_is_cut():
 
 
 def test_who_takes_nothing_is_cut_and_who_takes_a_little_is_not():
-    slow = [(second, QUIET._replace(waits=True, taken=(second, 9))) for second in range(0, 60, 4)]
+    slow = [(second, QUIET._replace(buffered=99 - second)) for second in range(0, 60, 4)]
     assert set(dues(Bounds(stall_s=5), *slow)) == {Due.NOTHING}
-    stuck = QUIET._replace(waits=True, taken=(1, 9))
-    assert dues(Bounds(stall_s=5), (1, stuck), (5, stuck), (7, stuck))[-2:] == [
-        Due.NOTHING,
-        Due.CUT,
-    ]
+    sending = [(second, QUIET._replace(buffered=9, sent=second)) for second in range(0, 60, 4)]
+    assert set(dues(Bounds(stall_s=5), *sending)) == {Due.NOTHING}
+    growing = [(second, QUIET._replace(buffered=second)) for second in range(1, 9, 3)]
+    assert dues(Bounds(stall_s=5), *growing)[1:] == [Due.NOTHING, Due.CUT]
+
+
+def test_a_connection_that_is_closed_is_cut_if_the_client_does_not_close_it():
+    closed = QUIET._replace(ends=True)
+    full = closed._replace(buffered=9)
+    assert dues(Bounds(), (1, full), (30, full), (40, closed), (41, closed), (43, closed)) == [
+        *[Due.NOTHING] * 4, Due.CUT,
+    ]  # fmt: skip
 
 
 def test_an_old_connection_is_drained_and_then_cut():

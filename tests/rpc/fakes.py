@@ -32,13 +32,17 @@ SIGNATURES = signature_map({"x": 1}, {"y": 1})
 
 def run(scene):
     """Run a coroutine on uvloop, for a bounded time."""
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(asyncio.wait_for(scene, WAIT_S))
-    finally:
-        # A client's last object waits for a thread of grpcio's. If a process that a later test
-        # forks were to collect it, it would wait for ever: there it has no such thread.
-        gc.collect()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(asyncio.wait_for(scene, WAIT_S))
+
+
+def forget_clients():
+    """To be called before anything is forked.
+
+    The last object of grpcio's client waits for a thread. In a forked process, which has no such
+    thread, to collect it would take for ever.
+    """
+    gc.collect()
 
 
 class Version:

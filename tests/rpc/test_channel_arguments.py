@@ -61,8 +61,8 @@ def test_an_old_or_idle_connection_is_let_go_and_the_client_gets_a_new_one():
     async def scene(argument):
         async with served(argument) as scene:
             await scene.call("Predict", predict())
-            first = next(iter(scene.server._connections))
-            while first in scene.server._connections:
+            first = next(iter(scene.server._connections.open))
+            while first in scene.server._connections.open:
                 await asyncio.sleep(0.05)
             await scene.call("Predict", predict())
             return True
@@ -75,7 +75,7 @@ def test_a_client_that_is_silent_is_asked_for_a_sign_of_life():
     async def scene():
         async with served("grpc.keepalive_time_ms=300", "grpc.keepalive_timeout_ms=300") as scene:
             await scene.call("Predict", predict())
-            connection = next(iter(scene.server._connections))
+            connection = next(iter(scene.server._connections.open))
             heard = connection._heard
             while connection._heard < heard + 2:
                 await asyncio.sleep(0.05)

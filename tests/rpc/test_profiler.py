@@ -10,6 +10,7 @@ from eas_processor.errors import Code
 from eas_processor.pool.call import Answer
 from eas_processor.worker.frames import Kind
 from tests.modelserver.fakes import Stage, ask, make_version, manager_of
+from tests.rpc import fakes
 from tests.rpc.fakes import Scene, Version, run, service
 
 PROFILER = "tensorflow.ProfilerService"
@@ -202,6 +203,7 @@ def test_a_processor_without_a_profiler_says_so(tmp_path):
             await manager.stop()
 
     make_version(tmp_path, 1)
+    fakes.forget_clients()  # of the tests before: this one forks
     refused, answer = run(scene())
     assert refused == ("UNIMPLEMENTED", "this processor has no profiler")
     assert answer == b"hello"
