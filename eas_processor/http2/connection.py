@@ -95,6 +95,10 @@ class Http2Connection(Lifetime):
         if stream is None or stream.is_over:
             return
         stream.take(piece, of_bytes)
+        self._connections.held_bytes += len(piece)
+        if self._connections.held_bytes > self._bounds.held_bytes_max:
+            self._refuse(stream.number, frames.ENHANCE_YOUR_CALM)
+            return
         if stream.received > self._app.body_bytes_max:
             self._receiving = None
             self._app.too_large(stream)
@@ -178,6 +182,7 @@ class Http2Connection(Lifetime):
 
     def _whole(self, stream: Stream) -> None:
         stream.is_whole = True
+        self._let_go(stream)
         if stream.head.length not in (None, stream.received):
             self._refuse(stream.number, frames.PROTOCOL_ERROR)
         else:

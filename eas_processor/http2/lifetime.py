@@ -34,12 +34,16 @@ class Application(Protocol):
 
 
 class Connections:
-    """What the connections of one server share. drains: new ones shall end at once, too."""
+    """What the connections of one server share.
+
+    held_bytes: of bodies that are not whole. drains: new connections shall end at once, too.
+    """
 
     def __init__(self, app: Application, bounds: Bounds) -> None:
         self.app = app
         self.bounds = bounds
         self.open: set[Lifetime] = set()
+        self.held_bytes = 0
         self.drains = False
 
 
@@ -168,14 +172,21 @@ class Lifetime(FrameIntake):
         """All of its answer is on its way."""
         self._streams.pop(stream.number, None)
         if not stream.is_whole:  # nor shall it be
+            self._let_go(stream)
             self._transport.write(frames.reset(stream.number, frames.NO_ERROR))
         self._close_if_done()
 
     def _reset(self, stream: Stream) -> None:
         """It ends before its answer."""
         self._streams.pop(stream.number, None)
+        self._let_go(stream)
         stream.parts.clear()
         self._outlet.drop(stream)
         if stream.on_reset is not None:
             stream.on_reset()
         self._close_if_done()
+
+    def _let_go(self, stream: Stream) -> None:
+        """Its body is whole, or nobody waits for the rest of it."""
+        self._connections.held_bytes -= stream.held
+        stream.held = 0

@@ -12,20 +12,23 @@ STALL_S = 60.0
 STREAMS_MAX = 4096
 CLOSE_S = 2.0  # for the client to close when all is said
 FIELDS_BYTES_MAX = 32 * 1024
+HELD_BYTES_MAX = 4 << 30
 
 
 @dataclass(frozen=True)
 class Bounds:
     """What a connection may do; None where there is no bound.
 
-    streams_max: at once. fields_bytes_max: of one head, unpacked. stall_s: how long the client may
-    take to begin, or take nothing of what waits for it. idle_s: without a request. age_s: after
+    streams_max: at once. fields_bytes_max: of one head, unpacked. held_bytes_max: of bodies that
+    are not whole, of all connections together. stall_s: how long the client may take to begin, or
+    take nothing of what waits for it. idle_s: without a request. age_s: after
     which it is drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence the
     client is asked for a sign of life, and how long it has to give one.
     """
 
     streams_max: int = STREAMS_MAX
     fields_bytes_max: int = FIELDS_BYTES_MAX
+    held_bytes_max: int = HELD_BYTES_MAX
     stall_s: float = STALL_S
     idle_s: float | None = None
     age_s: float | None = None

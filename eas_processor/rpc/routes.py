@@ -21,6 +21,11 @@ from eas_processor.serving.version import Version
 
 MODEL_SPEC_TAG = 0x0A  # field 1 of every request, length-delimited
 LONG = 0x80  # a size from here on takes more than a byte
+REQUESTS = {
+    "Predict": "PredictRequest",
+    "Classify": "ClassificationRequest",
+    "Regress": "RegressionRequest",
+}
 REMEMBERED_MAX = 256
 REMEMBERED_NAME_MAX = 256  # of a signature; any client may ask for one that is not there
 
@@ -58,7 +63,7 @@ class Routes:
 
     def route(self, method: str, request: bytes, context: Context) -> Route:
         """For a request whose field 1 is its ModelSpec. Raises ServingError."""
-        return self.route_of(method, self._spec(request), context)
+        return self.route_of(method, self._spec(method, request), context)
 
     def route_of(self, method: str, spec: Spec, context: Context) -> Route:
         """For a method of the PredictionService. Raises ServingError."""
@@ -98,11 +103,15 @@ class Routes:
         told = serving.model_spec_field(service.name, version.number, signature)
         return Route(spec, service, version, series, told)
 
-    def _spec(self, request: bytes) -> Spec:
+    def _spec(self, method: str, request: bytes) -> Spec:
         """The ModelSpec in front of a request."""
         size = request[1] if len(request) > 1 and request[0] == MODEL_SPEC_TAG else LONG
         if size >= LONG:  # a long name, or a client that writes fields in another order
-            message = serving.parse("GetModelStatusRequest", request)
+            try:
+                message = serving.parse("GetModelStatusRequest", request)  # a ModelSpec and no more
+            except ServingError:
+                serving.parse(REQUESTS[method], request)  # which says what it should have been
+                raise
             return spec_of(message)
         raw = request[2 : 2 + size]
         spec = self._specs.get(raw)

@@ -88,6 +88,25 @@ def test_a_body_of_a_stream_that_was_reset_is_forgotten():
     assert played(play) == []
 
 
+def test_bodies_that_are_not_whole_are_bounded_all_together():
+    bounds = replace(DEFAULTS.bounds, held_bytes_max=300_000)
+    endpoint = Endpoint(port=0, settings=DEFAULTS._replace(bounds=bounds))
+    part = bytes(100_000)
+
+    async def play(peer, served):
+        for number in 1, 3, 5:
+            peer.say(frame(HEADERS, END_HEADERS, number, HEAD) + frame(DATA, 0, number, part))
+        peer.say(frame(DATA, 0, 3, part))
+        refused = await peer.next(RST_STREAM)
+        shared = served.server._connections
+        kept = shared.held_bytes
+        peer.say(frames.reset(1, frames.CANCEL) + frame(DATA, END_STREAM, 5))
+        await until(lambda: shared.held_bytes == 0)
+        return refused[2], kept
+
+    assert played(play, endpoint=endpoint) == (3, 200_000)
+
+
 def test_settings_may_not_change_all_the_time():
     async def play(peer, _):
         peer.say(SHUT * 1000)

@@ -9,7 +9,7 @@ from eas_processor.http2.heads import Head
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.bodies import Bodies, SharedBody
 from eas_processor.rpc.context import Context
-from eas_processor.rpc.routes import Routes, Spec
+from eas_processor.rpc.routes import REQUESTS, Routes, Spec
 from eas_processor.rpc.status import status
 from eas_processor.serving.lifecycle import State
 from tests.codec.models import signature_map
@@ -67,6 +67,16 @@ def test_who_is_not_there_is_told_in_the_peers_words(method, asked, code, text):
 def test_a_request_without_a_model_spec_is_told_so(method):
     told = refusal(b"", service("m", Version()), method=method)
     assert told == ("INVALID_ARGUMENT", "Missing ModelSpec")
+
+
+@pytest.mark.parametrize("method", ["Predict", "Classify", "Regress"])
+def test_bytes_that_are_no_request_are_told_to_be_none_of_this_method(method):
+    async def scene():
+        async with Scene(service("m", Version())) as served:
+            return await served.refused(method, b"\xff\xff")
+
+    code, text = run(scene())
+    assert code == "INVALID_ARGUMENT" and REQUESTS[method] in text
 
 
 def test_bytes_that_are_no_message_are_the_clients_mistake():
