@@ -15,7 +15,7 @@ DATA_FRAME_BYTES_MAX = 1 << 20
 OTHER_FRAME_BYTES_MAX = 1 << 17
 HEAD_FRAMES_MAX = 32  # of one head
 READ_HEADS = 4  # a head of so many times its bound is read, and refused; beyond, all must end
-_WORDS = b"This port speaks gRPC: HTTP/2, without an upgrade\n"
+_WORDS = b"This port speaks HTTP/2 without an upgrade, as gRPC does\n"
 NOT_HTTP2 = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_WORDS), _WORDS)

@@ -7,8 +7,6 @@ from eas_processor.pool.channel import Channel
 from eas_processor.worker.frames import FrameDecoder, Kind, encode
 from tests.http.fakes import Transport
 
-AWAKE = Awake()
-
 
 class Caller(Call):
     def __init__(self, body=b"b", fails=False):
@@ -24,7 +22,8 @@ class Caller(Call):
 
 def connected():
     told = []
-    channel = Channel(lambda: told.append("answers"), lambda reason: told.append(reason), AWAKE)
+    awake = Awake()  # shared by several tests it would see close events, and want a loop
+    channel = Channel(lambda: told.append("answers"), lambda reason: told.append(reason), awake)
     transport = Transport()
     channel.connection_made(transport)
     return channel, transport, told
