@@ -1,6 +1,7 @@
 """All targets, by name."""
 
 from tests.fuzz import (
+    http2_target,
     http_target,
     packing_target,
     service_json_target,
@@ -8,5 +9,8 @@ from tests.fuzz import (
     wall_target,
 )
 
-ROOMS = (http_target, packing_target, tensors_target, wall_target, service_json_target)
+ROOMS = (
+    *(http_target, http2_target, packing_target),
+    *(tensors_target, wall_target, service_json_target),
+)
 TARGETS = {room.TARGET.name: room.TARGET for room in ROOMS}

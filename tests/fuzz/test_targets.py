@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eas_processor.config import jsonc
 from eas_processor.http import compression
 from eas_processor.http.protocol import HttpProtocol
+from eas_processor.http2.outlet import Outlet
 from eas_processor.pool import channel
 from processors.tensorflow import layout
 from tests.fuzz.http_target import IS_TIGHT, POST, Conversation, answers
@@ -20,6 +21,7 @@ from tests.fuzz.targets import TARGETS
 INPUTS = 1500
 PLANTED = {
     "http": (HttpProtocol, "tick", lambda self, now_s: None),
+    "http2": (Outlet, "_takes", lambda self, stream, size: True),
     "packing": (compression, "_too_large", lambda bytes_max: AssertionError("escapes")),
     "tensors": (layout.Layout, "arrays", lambda self, request: []),
     "wall": (channel, "CONTENT_MAX", 1 << 16),
