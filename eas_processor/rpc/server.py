@@ -78,47 +78,53 @@ class GrpcServer:
         settings = endpoint.settings
         app = Dispatcher(self._methods, settings.receive_bytes_max, settings.send_bytes_max)
         secured = _context(endpoint.tls)
-
-        connections = self._connections = Connections(app, settings.bounds)
-
-        def connection() -> Http2Connection:
-            return Http2Connection(connections)
-
         how: dict[str, Any] = {"ssl": secured}
         if secured:
             how["ssl_shutdown_timeout"] = TLS_END_S
-
-        loop = asyncio.get_running_loop()
+        connections = self._connections = Connections(app, settings.bounds)
         if endpoint.port is not None:
-            shared = endpoint.shared or settings.shares_port
-            bound = sockets.bound(endpoint.host, endpoint.port, shared)
-            self.port = sockets.port_of(bound)
-            try:
-                for each in bound:
-                    server = await loop.create_server(connection, sock=each, backlog=BACKLOG, **how)
-                    self._servers.append(server)
-            except OSError as error:
-                sockets.close(bound[len(self._servers) :])
-                raise sockets.no_port(endpoint.host, self.port, error) from None
+            await self._open_port(lambda: Http2Connection(connections), how)
         if endpoint.socket_path:
-            _remove_stale(endpoint.socket_path)
-            try:
-                server = await loop.create_unix_server(connection, endpoint.socket_path, **how)
-            except OSError as error:
-                words = f"cannot listen for gRPC on unix:{endpoint.socket_path}: {error.strerror}"
-                raise StartError(words) from None
-            self._servers.append(server)
-            self._socket_path = endpoint.socket_path
+            await self._open_socket(lambda: Http2Connection(connections), how)
         self._tick()
         log.info("gRPC listening", host=endpoint.host, port=self.port, socket=self._socket_path)
 
+    async def _open_port(self, made: Callable[[], Http2Connection], how: dict[str, Any]) -> None:
+        endpoint = self._endpoint
+        assert endpoint.port is not None
+        shared = endpoint.shared or endpoint.settings.shares_port
+        bound = sockets.bound(endpoint.host, endpoint.port, shared)
+        self.port = sockets.port_of(bound)
+        loop = asyncio.get_running_loop()
+        try:
+            for each in bound:
+                server = await loop.create_server(made, sock=each, backlog=BACKLOG, **how)
+                self._servers.append(server)
+        except OSError as error:
+            sockets.close(bound[len(self._servers) :])
+            raise sockets.no_port(endpoint.host, self.port, error) from None
+
+    async def _open_socket(self, made: Callable[[], Http2Connection], how: dict[str, Any]) -> None:
+        path = self._endpoint.socket_path
+        _remove_stale(path)
+        loop = asyncio.get_running_loop()
+        try:
+            self._servers.append(await loop.create_unix_server(made, path, **how))
+        except OSError as error:
+            words = f"cannot listen for gRPC on unix:{path}: {error.strerror or error}"
+            raise StartError(words) from None
+        self._socket_path = path
+
     def _tick(self) -> None:
         now_s = time.monotonic()
-        for connection in self._open():
-            connection.tick(now_s)
+        try:
+            for connection in self._connected():
+                connection.tick(now_s)
+        except Exception:  # without the next tick nothing that stalls would ever end
+            log.exception("tick failed")
         self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
-    def _open(self) -> tuple[Lifetime, ...]:
+    def _connected(self) -> tuple[Lifetime, ...]:
         return tuple(self._connections.open) if self._connections is not None else ()
 
     async def drain(self, grace_s: float) -> None:
@@ -128,14 +134,14 @@ class GrpcServer:
             server.close()
         if self._connections is not None:
             self._connections.drains = True
-        for connection in self._open():
+        for connection in self._connected():
             connection.drain()
         end_s = time.monotonic() + grace_s
-        while self._open() and time.monotonic() < end_s:
+        while self._connected() and time.monotonic() < end_s:
             await asyncio.sleep(POLL_S)
         if self._ticking is not None:
             self._ticking.cancel()
-        for connection in self._open():
+        for connection in self._connected():
             connection.abort()
         if self._socket_path:
             with contextlib.suppress(OSError):
