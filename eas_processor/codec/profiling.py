@@ -6,10 +6,7 @@ whatever folder the client names, which here might be anybody's client.
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
-
-from google.protobuf import message_factory
 
 from eas_processor.codec import serving
 
@@ -25,11 +22,9 @@ class Wish(NamedTuple):
     levels: dict[str, int]
 
 
-@functools.cache
 def message(name: str) -> Any:
     """The class of a message of profiler.proto."""
-    pool = serving.pool_of(serving.files("profiler"))
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"tensorflow.{name}"))
+    return serving.message_of("profiler", f"tensorflow.{name}")
 
 
 def wish(body: bytes) -> Wish:

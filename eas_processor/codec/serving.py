@@ -45,6 +45,12 @@ def pool_of(descriptors: Any) -> Any:
 
 
 @functools.cache
+def message_of(file: str, name: str) -> Any:
+    """The class of a message of another file than serving.proto. name: with its package."""
+    return message_factory.GetMessageClass(pool_of(files(file)).FindMessageTypeByName(name))
+
+
+@functools.cache
 def _pool() -> Any:
     return pool_of(files())
 

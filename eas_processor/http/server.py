@@ -47,22 +47,16 @@ class HttpServer:
         host: as of `sockets.bound`. shared: other processes may listen there, too; the kernel
         divides the connections.
         """
-        loop = asyncio.get_running_loop()
-        opened = sockets.bound(host, port, shared)
-        chosen = sockets.port_of(opened)
-        try:
-            for each in opened:
-                server = await loop.create_server(
-                    lambda: HttpProtocol(self._app, self._limits, self._connections),
-                    sock=each,
-                    backlog=self._limits.backlog_connections_max,
-                    ssl=self._tls,
-                    ssl_handshake_timeout=self._limits.header_timeout_s if self._tls else None,
-                )
-                self._servers.append(server)
-        except OSError as error:
-            sockets.close(opened[len(self._servers) :])
-            raise sockets.no_port(host, chosen, error) from None
+        opened, chosen = await sockets.listen(
+            lambda: HttpProtocol(self._app, self._limits, self._connections),
+            host,
+            port,
+            shared,
+            backlog=self._limits.backlog_connections_max,
+            ssl=self._tls,
+            ssl_handshake_timeout=self._limits.header_timeout_s if self._tls else None,
+        )
+        self._servers += opened
         return chosen
 
     def tick(self, now_s: float) -> None:

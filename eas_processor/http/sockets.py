@@ -6,8 +6,10 @@ its own where any free one is asked for.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from eas_processor.errors import StartError
@@ -35,6 +37,27 @@ def bound(host: str, port: int, shared: bool = False) -> list[socket.socket]:
         except OSError as error:
             if not tries or error.errno != errno.EADDRINUSE:
                 raise no_port(host, port, error) from None
+
+
+async def listen(
+    made: Callable[[], asyncio.BaseProtocol], host: str, port: int, shared: bool, **how: Any
+) -> tuple[list[asyncio.Server], int]:
+    """Servers at all addresses, and the port. Raises StartError if it cannot be had.
+
+    made(): a connection's protocol. host, port, shared: as of `bound`. how: of `create_server`.
+    """
+    opened = bound(host, port, shared)
+    chosen, loop = port_of(opened), asyncio.get_running_loop()
+    servers: list[asyncio.Server] = []
+    try:
+        for each in opened:
+            servers.append(await loop.create_server(made, sock=each, **how))
+    except OSError as error:
+        for server in servers:
+            server.close()
+        close(opened[len(servers) :])
+        raise no_port(host, chosen, error) from None
+    return servers, chosen
 
 
 def free_port(host: str, port: int) -> int:

@@ -1,7 +1,7 @@
 """Header blocks (HPACK, RFC 7541): bytes to fields and back.
 
-The table and Huffman's code are the hpack library's; its decoder takes several times as long for a
-block, which a request whose head is like no other would wait for.
+The table and Huffman's code are the hpack library's. Its decoder would do, too, but takes some
+five times as long, which clients whose heads differ from call to call would pay each time.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Http2Connection(Lifetime):
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
         self._app = connections.app
-        self._heads = HeadReader(self._bounds.fields_bytes_max)
+        self._heads = HeadReader(self._bounds)
         self._received = 0  # of the connection's window
         self._receiving: Stream | None = None  # whose DATA frame is being taken
         self._owed = 0
@@ -182,7 +182,7 @@ class Http2Connection(Lifetime):
 
     def _whole(self, stream: Stream) -> None:
         stream.is_whole = True
-        self._let_go(stream)
+        self._connections.held_bytes -= stream.received
         if stream.head.length not in (None, stream.received):
             self._refuse(stream.number, frames.PROTOCOL_ERROR)
         else:

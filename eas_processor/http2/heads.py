@@ -11,7 +11,7 @@ from typing import Any
 
 from eas_processor.http2 import frames
 from eas_processor.http2.blocks import BlockReader, Fields
-from eas_processor.http2.intake import READ_HEADS
+from eas_processor.http2.upkeep import Bounds
 
 REMEMBERED_MAX = 64
 REMEMBERED_BYTES_MAX = 1024
@@ -55,14 +55,11 @@ class Head:
 
 
 class HeadReader:
-    """One for each connection. Every block must pass through it, in the order of their arrival.
+    """One for each connection. Every block must pass through it, in the order of their arrival."""
 
-    bytes_max: of the fields of one.
-    """
-
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
-        self._blocks = BlockReader(READ_HEADS * bytes_max)
+    def __init__(self, bounds: Bounds) -> None:
+        self._bytes_max = bounds.fields_bytes_max
+        self._blocks = BlockReader(bounds.head_bytes_max)
         self._changes = 0
         self._known: dict[bytes, Head] = {}
 

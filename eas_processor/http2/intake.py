@@ -14,7 +14,6 @@ from eas_processor.http2.frames import ConnectionFault
 DATA_FRAME_BYTES_MAX = 1 << 20
 OTHER_FRAME_BYTES_MAX = 1 << 17
 HEAD_FRAMES_MAX = 32  # of one head
-READ_HEADS = 4  # a head of so many times its bound is read, and refused; beyond, all must end
 _WORDS = b"This port speaks HTTP/2 without an upgrade, as gRPC does\n"
 NOT_HTTP2 = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
@@ -32,7 +31,7 @@ class FrameIntake(asyncio.Protocol):
     """
 
     def __init__(self, block_bytes_max: int) -> None:
-        self._block_bytes_max = READ_HEADS * block_bytes_max
+        self._block_bytes_max = block_bytes_max
         self._block: list[bytes] = []  # of a head that is not whole
         self._block_of = (0, 0)  # the flags and the stream of its first frame
         self._heard = 0  # how often anything came

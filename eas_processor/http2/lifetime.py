@@ -13,7 +13,7 @@ from eas_processor.http2.intake import DATA_FRAME_BYTES_MAX, FrameIntake
 from eas_processor.http2.outlet import Outlet, Stream
 from eas_processor.http2.upkeep import Bounds, Due, Life, Upkeep
 
-LINGER_S = 1.0  # at the end, for requests that are on their way, and for the client to close
+LINGER_S = 1.0  # at the end, for requests that are on their way
 SETTINGS_MAX = 100  # between two ticks; each may concern all streams
 
 _WIDE = frames.window_update(0, frames.WINDOW_BYTES_MAX - frames.WINDOW_BYTES)
@@ -51,7 +51,7 @@ class Lifetime(FrameIntake):
     """Whatever concerns the connection as a whole."""
 
     def __init__(self, connections: Connections) -> None:
-        super().__init__(connections.bounds.fields_bytes_max)
+        super().__init__(connections.bounds.head_bytes_max)
         self._connections = connections
         self._bounds = connections.bounds
         self._upkeep = Upkeep(self._bounds, time.monotonic())
@@ -172,21 +172,17 @@ class Lifetime(FrameIntake):
         """All of its answer is on its way."""
         self._streams.pop(stream.number, None)
         if not stream.is_whole:  # nor shall it be
-            self._let_go(stream)
+            self._connections.held_bytes -= stream.received
             self._transport.write(frames.reset(stream.number, frames.NO_ERROR))
         self._close_if_done()
 
     def _reset(self, stream: Stream) -> None:
         """It ends before its answer."""
         self._streams.pop(stream.number, None)
-        self._let_go(stream)
+        if not stream.is_whole:
+            self._connections.held_bytes -= stream.received
         stream.parts.clear()
         self._outlet.drop(stream)
         if stream.on_reset is not None:
             stream.on_reset()
         self._close_if_done()
-
-    def _let_go(self, stream: Stream) -> None:
-        """Its body is whole, or nobody waits for the rest of it."""
-        self._connections.held_bytes -= stream.held
-        stream.held = 0

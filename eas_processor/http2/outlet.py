@@ -22,13 +22,12 @@ EMPTY_TABLE = b"\x20"  # tells the other side's table that nothing will be put t
 class Stream:
     """One request and its answer.
 
-    parts, received: of the request's body so far; held: of it, while it is not whole. is_whole: the
-    request is there. is_over: nothing more is sent. on_reset(): called if it ends before its answer
-    does, by the client or otherwise.
+    parts, received: of the request's body so far. is_whole: the request is there. is_over: nothing
+    more is sent. on_reset(): called if it ends before its answer does, by the client or otherwise.
     """
 
     __slots__ = (
-        "_outlet", "head", "held", "is_over", "is_whole", "moved_s", "number", "on_reset", "parts",
+        "_outlet", "head", "is_over", "is_whole", "moved_s", "number", "on_reset", "parts",
         "received", "trailers", "unsent", "window",
     )  # fmt: skip
 
@@ -36,7 +35,7 @@ class Stream:
         self.number = number
         self.head = head
         self.parts: list[bytes | bytearray | memoryview] = []
-        self.received = self.held = 0
+        self.received = 0
         self.is_whole = False
         self.is_over = False
         self.on_reset: Callable[[], object] | None = None
@@ -49,7 +48,6 @@ class Stream:
     def take(self, piece: bytes | memoryview, of_bytes: int) -> None:
         """The next piece of the body. of_bytes: how many came with it."""
         self.received += len(piece)
-        self.held += len(piece)
         if len(piece) * SMALL_PART < of_bytes:
             if not self.parts or not isinstance(self.parts[-1], bytearray):
                 self.parts.append(bytearray())

@@ -12,6 +12,7 @@ STALL_S = 60.0
 STREAMS_MAX = 4096
 CLOSE_S = 2.0  # for the client to close when all is said
 FIELDS_BYTES_MAX = 32 * 1024
+READ_HEADS = 4  # a head of so many times its bound is read, and refused; beyond, all must end
 HELD_BYTES_MAX = 4 << 30
 
 
@@ -21,9 +22,9 @@ class Bounds:
 
     streams_max: at once. fields_bytes_max: of one head, unpacked. held_bytes_max: of bodies that
     are not whole, of all connections together. stall_s: how long the client may take to begin, or
-    take nothing of what waits for it. idle_s: without a request. age_s: after
-    which it is drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence the
-    client is asked for a sign of life, and how long it has to give one.
+    take nothing of what waits for it. idle_s: without a request. age_s: after which it is
+    drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence the client is
+    asked for a sign of life, and how long it has to give one.
     """
 
     streams_max: int = STREAMS_MAX
@@ -35,6 +36,11 @@ class Bounds:
     age_grace_s: float | None = None
     ping_s: float | None = KEEPALIVE_S
     ping_answer_s: float = KEEPALIVE_ANSWER_S
+
+    @property
+    def head_bytes_max(self) -> int:
+        """Of a head that can still be read, packed or unpacked."""
+        return READ_HEADS * self.fields_bytes_max
 
 
 class Life(NamedTuple):

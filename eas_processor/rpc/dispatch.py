@@ -50,11 +50,11 @@ def unary(service: str, methods: Mapping[str, Method]) -> Methods:
 
 
 class Asked(NamedTuple):
-    """What a head asks for. window: of zlib, for compressed messages."""
+    """What a head asks for. form: of compressed messages."""
 
     method: Unary | Streaming
     timeout_s: float | None
-    window: int
+    form: str
 
 
 class Dispatcher:
@@ -100,7 +100,7 @@ class Dispatcher:
             timeout_s = wire.timeout_s(head.get(b"grpc-timeout"))
             if timeout_s is not None and timeout_s > DEADLINE_S_MAX:
                 timeout_s = None
-            return Asked(method, timeout_s, wire.window(head.get(b"grpc-encoding")))
+            return Asked(method, timeout_s, wire.form(head.get(b"grpc-encoding")))
         except ServingError as error:
             return _told(error)
 
@@ -153,10 +153,10 @@ class Dispatcher:
     async def _message(self, stream: Stream, asked: Asked) -> bytes:
         """The request's message. What is compressed and long is unpacked in a thread."""
         parts, stream.parts = stream.parts, []
-        if not asked.window or stream.received < INLINE_BYTES_MAX:
-            return wire.message(parts, asked.window, self._unpacked_bytes_max)
-        unpack = wire.message
-        return await asyncio.to_thread(unpack, parts, asked.window, self._unpacked_bytes_max)
+        how = parts, asked.form, self._unpacked_bytes_max
+        if not asked.form or stream.received < INLINE_BYTES_MAX:
+            return wire.message(*how)
+        return await asyncio.to_thread(wire.message, *how)
 
 
 def _late(stream: Stream, context: Context) -> None:

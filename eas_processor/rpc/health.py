@@ -7,11 +7,8 @@ the whole server; asked about a model's name, of that model.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
-
-from google.protobuf import message_factory
 
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ServingError
@@ -84,11 +81,9 @@ class Health:
         return SERVING if serving and not self._draining.is_set() else NOT_SERVING
 
 
-@functools.cache
 def _message(name: str) -> Any:
     """The class of a message of health.proto."""
-    pool = serving.pool_of(serving.files("health"))
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"grpc.health.v1.{name}"))
+    return serving.message_of("health", f"grpc.health.v1.{name}")
 
 
 def _asked(body: bytes) -> str:
@@ -96,5 +91,6 @@ def _asked(body: bytes) -> str:
 
 
 def _response(status: int) -> bytes:
-    serialised: bytes = _message("HealthCheckResponse")(status=status).SerializeToString()
+    made = _message("HealthCheckResponse")
+    serialised: bytes = made(status=status).SerializeToString()
     return serialised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import ssl
 import stat
@@ -81,28 +82,17 @@ class GrpcServer:
         how: dict[str, Any] = {"ssl": secured}
         if secured:
             how["ssl_shutdown_timeout"] = TLS_END_S
-        connections = self._connections = Connections(app, settings.bounds)
+        self._connections = Connections(app, settings.bounds)
+        connection = functools.partial(Http2Connection, self._connections)
         if endpoint.port is not None:
-            await self._open_port(lambda: Http2Connection(connections), how)
+            shared = endpoint.shared or settings.shares_port
+            self._servers, self.port = await sockets.listen(
+                connection, endpoint.host, endpoint.port, shared, backlog=BACKLOG, **how
+            )
         if endpoint.socket_path:
-            await self._open_socket(lambda: Http2Connection(connections), how)
+            await self._open_socket(connection, how)
         self._tick()
         log.info("gRPC listening", host=endpoint.host, port=self.port, socket=self._socket_path)
-
-    async def _open_port(self, made: Callable[[], Http2Connection], how: dict[str, Any]) -> None:
-        endpoint = self._endpoint
-        assert endpoint.port is not None
-        shared = endpoint.shared or endpoint.settings.shares_port
-        bound = sockets.bound(endpoint.host, endpoint.port, shared)
-        self.port = sockets.port_of(bound)
-        loop = asyncio.get_running_loop()
-        try:
-            for each in bound:
-                server = await loop.create_server(made, sock=each, backlog=BACKLOG, **how)
-                self._servers.append(server)
-        except OSError as error:
-            sockets.close(bound[len(self._servers) :])
-            raise sockets.no_port(endpoint.host, self.port, error) from None
 
     async def _open_socket(self, made: Callable[[], Http2Connection], how: dict[str, Any]) -> None:
         path = self._endpoint.socket_path

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import Sequence
 
 from eas_processor.errors import Code, ServingError
+from eas_processor.http import compression
 from eas_processor.http2.blocks import Fields, block
 
 PREFIX_BYTES = 5  # of a message: a flag that says whether it is compressed, and its length
@@ -21,8 +21,7 @@ HEAD = _STATUS_200 + block(_COMMON)
 OK = block(((b"grpc-status", b"0"),))
 NO_GRPC = block(((b":status", b"415"),))
 
-# zlib's window bits for each encoding of messages; 0 for none
-_WINDOWS = {b"identity": 0, b"gzip": 31, b"deflate": 15}
+_FORMS = {b"identity": "", b"gzip": "gzip", b"deflate": "zlib"}  # as `http.compression` calls them
 _UNITS_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 _UNSAFE = re.compile(rb"[^ -$&-~]")
@@ -47,14 +46,14 @@ def timeout_s(text: bytes | None) -> float | None:
     return int(found[1]) * _UNITS_S[found[2]]
 
 
-def window(encoding: bytes | None) -> int:
-    """zlib's window bits for `grpc-encoding`; 0 for none. Raises ServingError UNIMPLEMENTED."""
-    bits = _WINDOWS.get(encoding or b"identity")
-    if bits is None:
+def form(encoding: bytes | None) -> str:
+    """How messages are packed by `grpc-encoding`; "" if not. Raises ServingError UNIMPLEMENTED."""
+    found = _FORMS.get(encoding or b"identity")
+    if found is None:
         known = _ENCODINGS.decode()
         words = f"messages may be compressed as {known}; not as {encoding!r}"
         raise ServingError(Code.UNIMPLEMENTED, words)
-    return bits
+    return found
 
 
 def metadata(fields: Fields) -> list[tuple[str, str | bytes]]:
@@ -78,8 +77,8 @@ def _binary(value: bytes) -> bytes:
         return value
 
 
-def message(parts: Sequence[bytes | bytearray | memoryview], window: int, bytes_max: int) -> bytes:
-    """The one message of a request's body. window: see above. Raises ServingError."""
+def message(parts: Sequence[bytes | bytearray | memoryview], form: str, bytes_max: int) -> bytes:
+    """The one message of a request's body. form: see above. Raises ServingError."""
     first: bytes | memoryview = memoryview(parts[0]) if parts else b""
     if len(first) < PREFIX_BYTES:
         first, parts = b"".join(parts), ()
@@ -88,24 +87,19 @@ def message(parts: Sequence[bytes | bytearray | memoryview], window: int, bytes_
         raise ServingError(Code.INTERNAL, "the request is not one whole message")
     is_compressed = first[0]
     found = b"".join((first[PREFIX_BYTES:], *parts[1:]))
-    return _unpacked(found, window, bytes_max) if is_compressed else found
+    return _unpacked(found, form, bytes_max) if is_compressed else found
 
 
-def _unpacked(packed: bytes, window: int, bytes_max: int) -> bytes:
-    if not window:
+def _unpacked(packed: bytes, form: str, bytes_max: int) -> bytes:
+    if not form:
         words = "a compressed message, and grpc-encoding does not say how"
         raise ServingError(Code.INTERNAL, words)
-    unpacker = zlib.decompressobj(window)
     try:
-        found = unpacker.decompress(packed, bytes_max + 1)
-    except zlib.error as error:
-        words = f"the message can not be decompressed: {error}"
-        raise ServingError(Code.INTERNAL, words) from None
-    if len(found) > bytes_max:
-        raise too_large(len(found), bytes_max)
-    if not unpacker.eof or unpacker.unused_data:
-        raise ServingError(Code.INTERNAL, "the compressed message is cut short, or goes on")
-    return found
+        return compression.unpack(form, packed, bytes_max)
+    except compression.TooLarge:
+        raise too_large(bytes_max + 1, bytes_max) from None
+    except compression.Unpackable as error:
+        raise ServingError(Code.INTERNAL, str(error)) from None
 
 
 def promised(part: bytes | bytearray | memoryview) -> int:

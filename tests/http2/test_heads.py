@@ -5,6 +5,9 @@ import pytest
 
 from eas_processor.http2.blocks import block
 from eas_processor.http2.heads import REMEMBERED_MAX, HeadReader, Malformed
+from eas_processor.http2.upkeep import Bounds
+
+BOUNDS = Bounds(fields_bytes_max=4096)
 
 GOOD = (
     (b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/s/m"), (b":authority", b"h"),
@@ -13,7 +16,7 @@ GOOD = (
 
 
 def read(fields):
-    return HeadReader(4096).head(block(tuple(fields)))
+    return HeadReader(BOUNDS).head(block(tuple(fields)))
 
 
 def without(name):
@@ -52,7 +55,7 @@ def test_what_is_no_head_of_a_request_is_refused(why):
 
 
 def test_a_block_that_repeats_is_one_head_until_the_table_changes():
-    encoder, reader = hpack.Encoder(), HeadReader(4096)
+    encoder, reader = hpack.Encoder(), HeadReader(BOUNDS)
     first = [*GOOD[:4], (b"x-who", b"first")]
     reader.head(encoder.encode(first))
     again = encoder.encode(first)  # of the table alone
@@ -65,7 +68,7 @@ def test_a_block_that_repeats_is_one_head_until_the_table_changes():
 
 
 def test_no_more_heads_are_kept_than_so_many():
-    reader = HeadReader(4096)
+    reader = HeadReader(BOUNDS)
     for number in range(3 * REMEMBERED_MAX):
         reader.head(block((*GOOD, (b"x-id", b"%d" % number))))
         assert len(reader._known) <= REMEMBERED_MAX
@@ -74,7 +77,7 @@ def test_no_more_heads_are_kept_than_so_many():
 
 
 def test_behind_a_body_no_request_begins():
-    reader = HeadReader(4096)
+    reader = HeadReader(BOUNDS)
     reader.trailers(block(((b"x-id", b"1"),)))
     with pytest.raises(Malformed):
         reader.trailers(block(GOOD))

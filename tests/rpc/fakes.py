@@ -4,6 +4,7 @@ Server and client share one uvloop, as the host's listeners do.
 """
 
 import asyncio
+import functools
 import gc
 
 import grpc.aio
@@ -91,7 +92,7 @@ def service(name="m", *versions, token=None):
 
 
 class Scene:
-    """A listening server and a channel to it. options: of tfserving."""
+    """A listening server and, once somebody asks for it, a channel to it. options: of tfserving."""
 
     def __init__(self, *services, endpoint=None, **options):
         self.services = {one.name: one for one in services}
@@ -103,21 +104,24 @@ class Scene:
             self.metrics,
             tfserving.Options(**options),
         )
-        self.channel = None
 
-    async def __aenter__(self):
-        await self.server.start()
-        self.channel = grpc.aio.insecure_channel(
+    @functools.cached_property
+    def channel(self):
+        return grpc.aio.insecure_channel(
             f"127.0.0.1:{self.server.port}",
             options=(
                 ("grpc.max_receive_message_length", -1),
                 ("grpc.use_local_subchannel_pool", 1),
             ),
         )
+
+    async def __aenter__(self):
+        await self.server.start()
         return self
 
     async def __aexit__(self, *_):
-        await self.channel.close()
+        if "channel" in vars(self):
+            await self.channel.close()
         await self.server.drain(0)
 
     def call(self, method, request, service=PREDICTION, timeout=WAIT_S, metadata=None):

@@ -12,7 +12,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.rpc import wire
 
 MAX = 1 << 20
-IDENTITY, GZIP, DEFLATE = (wire.window(name) for name in (None, b"gzip", b"deflate"))
+IDENTITY, GZIP, DEFLATE = (wire.form(name) for name in (None, b"gzip", b"deflate"))
 
 
 def refused(call, *args):
@@ -51,15 +51,15 @@ def test_a_compressed_message_is_unpacked():
 
 def test_a_compressed_message_that_is_none_or_too_large_is_refused():
     cut = gzip.compress(bytes(999))[:-12]
-    for body, window in ((b"no gzip", GZIP), (cut, GZIP), (gzip.compress(b"x"), IDENTITY)):
-        assert refused(wire.message, [packed(body)], window, MAX)[0] is Code.INTERNAL
+    for body, form in ((b"no gzip", GZIP), (cut, GZIP), (gzip.compress(b"x"), IDENTITY)):
+        assert refused(wire.message, [packed(body)], form, MAX)[0] is Code.INTERNAL
     bomb = packed(gzip.compress(bytes(64 << 20)))
     code, text = refused(wire.message, [bomb], GZIP, MAX)
     assert (code, "1048577 vs. 1048576" in text) == (Code.RESOURCE_EXHAUSTED, True)
 
 
 def test_an_encoding_that_nobody_knows_is_told():
-    code, text = refused(wire.window, b"br")
+    code, text = refused(wire.form, b"br")
     assert code is Code.UNIMPLEMENTED and "gzip" in text
 
 
