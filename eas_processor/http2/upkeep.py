@@ -35,7 +35,7 @@ class Bounds:
     age_s: float | None = None
     age_grace_s: float | None = None
     ping_s: float | None = KEEPALIVE_S
-    ping_answer_s: float = KEEPALIVE_ANSWER_S
+    ping_answer_s: float | None = KEEPALIVE_ANSWER_S
 
     @property
     def head_bytes_max(self) -> int:
@@ -106,4 +106,6 @@ class Upkeep:
         if not self._pinged:
             self._pinged = True
             return Due.PING
-        return Due.CUT if silence_s > bounds.ping_s + bounds.ping_answer_s else Due.NOTHING
+        if bounds.ping_answer_s is None or silence_s <= bounds.ping_s + bounds.ping_answer_s:
+            return Due.NOTHING
+        return Due.CUT

@@ -47,7 +47,7 @@ _READ: dict[str, tuple[str, Callable[[int], Any]]] = {
     "grpc.max_connection_age_ms": ("age_s", _seconds),
     "grpc.max_connection_age_grace_ms": ("age_grace_s", _seconds),
     "grpc.keepalive_time_ms": ("ping_s", _seconds),
-    "grpc.keepalive_timeout_ms": ("ping_answer_s", lambda value: _seconds(value) or FOR_EVER),
+    "grpc.keepalive_timeout_ms": ("ping_answer_s", _seconds),
     "grpc.max_message_length": ("receive_bytes_max", _bytes),
     "grpc.max_receive_message_length": ("receive_bytes_max", _bytes),
     "grpc.max_send_message_length": ("send_bytes_max", _bytes),

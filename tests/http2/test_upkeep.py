@@ -61,3 +61,5 @@ def test_silence_is_followed_by_one_ping_and_then_the_end():
     assert dues(bounds, (1, QUIET), (12, QUIET), (14, alive), (17, alive), (25, alive)) == [
         Due.NOTHING, Due.PING, Due.NOTHING, Due.NOTHING, Due.PING,
     ]  # fmt: skip
+    patient = Bounds(ping_s=10, ping_answer_s=None)
+    assert dues(patient, (1, QUIET), (12, QUIET), (9999, QUIET))[1:] == [Due.PING, Due.NOTHING]

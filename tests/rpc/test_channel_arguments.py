@@ -21,6 +21,8 @@ def test_bounds_are_read_in_gRPCs_units():
     bounds = found.bounds
     assert (bounds.age_s, bounds.age_grace_s, bounds.idle_s, bounds.ping_s) == (5, 0.25, None, None)
     assert bounds.streams_max == 7 and found.shares_port
+    answers = [f"grpc.keepalive_timeout_ms={value}" for value in (0, 20, -1)]
+    assert [settings([one]).bounds.ping_answer_s for one in answers] == [0, 0.02, None]
     assert settings(["grpc.max_concurrent_streams=-1"]).bounds.streams_max == FOR_EVER
 
 
