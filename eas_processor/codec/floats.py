@@ -171,7 +171,8 @@ def _by_columns(values: Array) -> Array:
 
 def _chunk(values: Array) -> Array:
     """Sixteen characters for each number, as two words."""
-    size = np.abs(values, dtype=np.float32).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        size = np.abs(values, dtype=np.float32).astype(np.float64)
     plain = (size != 0) & (size < FLOAT_MAX)
     if not plain.all():
         size[~plain] = 1.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eas_processor.codec import floats
@@ -88,6 +88,7 @@ def test_halves_that_are_no_numbers_have_names() -> None:
 
 
 @given(st.lists(st.integers(0, (1 << 32) - 1), min_size=1, max_size=300))
+@example([0x7F800001])  # a signalling NaN
 def test_columns_print_any_float_like_one_by_one(bits: list[int]) -> None:
     _checked(np.array(bits, np.uint32).view(np.float32))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eas_processor.codec import rest_fast, rest_request, tensors
+from eas_processor.codec import rest_fast, rest_forms, rest_request, tensors
 from eas_processor.codec.dtypes import (
     DT_BOOL,
     DT_DOUBLE,
@@ -35,7 +35,7 @@ REGULAR = st.integers(1, 4).flatmap(
 )
 
 
-def _outcome(body: bytes, known: Signatures) -> Any:
+def outcome(body: bytes, known: Signatures) -> Any:
     try:
         asked = rest_request.predict_request(body, known)
     except ServingError as error:
@@ -54,10 +54,10 @@ def _outcome(body: bytes, known: Signatures) -> Any:
 @pytest.fixture(params=["walked", "by its skeleton"], scope="module")
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """However many lists a body has, they are looked at in this way."""
-    kept = rest_fast.WALKED_LIST_BYTES
-    rest_fast.WALKED_LIST_BYTES = 0 if request.param == "walked" else 1 << 40
+    kept = rest_forms.WALKED_LIST_BYTES
+    rest_forms.WALKED_LIST_BYTES = 0 if request.param == "walked" else 1 << 40
     yield
-    rest_fast.WALKED_LIST_BYTES = kept
+    rest_forms.WALKED_LIST_BYTES = kept
 
 
 @pytest.mark.usefixtures("way")
@@ -76,7 +76,7 @@ def test_the_fast_way_agrees_with_the_general_way(dtype: int, form: str, value: 
     }[form]
     short = json.dumps(document).encode()
     long = short[:-1] + b" " * rest_fast.BODY_BYTES_MIN + b"}"
-    assert _outcome(long, known) == _outcome(short, known)
+    assert outcome(long, known) == outcome(short, known)
 
 
 RAGGED = [
