@@ -8,6 +8,8 @@ A request's windows are as wide as they can be: what a body may weigh is the app
 
 from __future__ import annotations
 
+import time
+
 from eas_processor.http2 import frames
 from eas_processor.http2.frames import ConnectionFault, StreamFault
 from eas_processor.http2.heads import HeadReader, Malformed
@@ -26,7 +28,6 @@ class Http2Connection(Lifetime):
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
-        self._app = connections.app
         self._heads = HeadReader(self._bounds)
         self._received = 0  # of the connection's window
         self._receiving: Stream | None = None  # whose DATA frame is being taken
@@ -55,6 +56,8 @@ class Http2Connection(Lifetime):
         stream = self._streams[number] = Stream(number, head, self._outlet)
         if is_last:
             self._whole(stream)
+        else:
+            stream.moved_s = time.monotonic()
 
     def _read_trailers(self, number: int, block: bytes, is_last: bool) -> None:
         try:

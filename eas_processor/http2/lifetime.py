@@ -32,6 +32,9 @@ class Application(Protocol):
     def too_large(self, stream: Stream) -> None:
         """A request has a body of more than `body_bytes_max`."""
 
+    def too_slow(self, stream: Stream) -> None:
+        """Nothing of a request's body has come for too long."""
+
 
 class Connections:
     """What the connections of one server share.
@@ -53,6 +56,7 @@ class Lifetime(FrameIntake):
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections.bounds.head_bytes_max)
         self._connections = connections
+        self._app = connections.app
         self._bounds = connections.bounds
         self._upkeep = Upkeep(self._bounds, time.monotonic())
         self._outlet: Outlet
@@ -108,9 +112,13 @@ class Lifetime(FrameIntake):
             self.drain()
         elif due is Due.PING:
             self._transport.write(_ALIVE_PING)
-        for stream in self._outlet.stalled(now_s - self._bounds.stall_s):
+        since_s = now_s - self._bounds.stall_s
+        for stream in self._outlet.stalled(since_s):
             self._transport.write(frames.reset(stream.number, frames.CANCEL))
             self._reset(stream)
+        for stream in tuple(self._streams.values()):
+            if not stream.is_whole and stream.moved_s < since_s:
+                self._app.too_slow(stream)
 
     # the end
 

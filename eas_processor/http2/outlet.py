@@ -42,11 +42,12 @@ class Stream:
         self.window = outlet.first_window
         self.unsent = memoryview(b"")
         self.trailers = b""
-        self.moved_s = 0.0  # when it began to wait, or some of it was last sent
+        self.moved_s = 0.0  # when it began to wait, or some of it last came or was sent
         self._outlet = outlet
 
     def take(self, piece: bytes | memoryview, of_bytes: int) -> None:
         """The next piece of the body. of_bytes: how many came with it."""
+        self.moved_s = time.monotonic()
         self.received += len(piece)
         if len(piece) * SMALL_PART < of_bytes:
             if not self.parts or not isinstance(self.parts[-1], bytearray):

@@ -21,10 +21,10 @@ class Bounds:
     """What a connection may do; None where there is no bound.
 
     streams_max: at once. fields_bytes_max: of one head, unpacked. held_bytes_max: of bodies that
-    are not whole, of all connections together. stall_s: how long the client may take to begin, or
-    take nothing of what waits for it. idle_s: without a request. age_s: after which it is
-    drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence the client is
-    asked for a sign of life, and how long it has to give one.
+    are not whole, of all connections together. stall_s: how long the client may take to begin,
+    send nothing of a body, or take nothing of what waits for it. idle_s: without a request. age_s:
+    after which it is drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence
+    the client is asked for a sign of life, and how long it has to give one.
     """
 
     streams_max: int = STREAMS_MAX

@@ -88,6 +88,10 @@ class Dispatcher:
         size = wire.promised(stream.parts[0])
         _refuse(stream, wire.too_large(size, self._message_bytes_max))
 
+    def too_slow(self, stream: Stream) -> None:
+        """A body that does not come."""
+        _refuse(stream, ServingError(Code.DEADLINE_EXCEEDED, "the request did not come in time"))
+
     def _asked(self, head: Head) -> Asked | bytes:
         """What a head asks for, or the block that refuses it."""
         kind = head.get(b"content-type") or b""
@@ -117,13 +121,11 @@ class Dispatcher:
             response = await asked.method.answer(body, context)
             if len(response) > self._answer_bytes_max:
                 raise wire.too_large(len(response), self._answer_bytes_max, "Sent")
-        except ServingError as error:
-            _refuse(stream, error)
-        except asyncio.CancelledError:
-            _refuse(stream, _cut(context))
-            raise
-        else:
             stream.send(wire.HEAD, wire.framed(response), wire.OK)
+        except (Exception, asyncio.CancelledError) as error:
+            _refuse(stream, _why(error, stream, context))
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             if timer is not None:
                 timer.cancel()
@@ -131,24 +133,20 @@ class Dispatcher:
     async def _stream(self, stream: Stream, asked: Asked, context: Context) -> None:
         assert isinstance(asked.method, Streaming)
         timer = self._end_at_deadline(stream, context)
-        head, end = wire.HEAD, wire.OK
+        head = wire.HEAD
         try:
             body = await self._message(stream, asked)
             async for response in asked.method.answers(body, context):
                 stream.send(head, wire.framed(response))
                 head = b""
-        except ServingError as error:
-            end = _told(error, not head)
-        except asyncio.CancelledError:
-            _refuse(stream, _cut(context), not head)
-            raise
-        except Exception:
-            log.exception("a call failed", path=stream.head.path.decode("latin-1"))
-            end = _told(ServingError(Code.INTERNAL, "an error of the server; see log"), not head)
+            stream.send(b"", b"", head + wire.OK)
+        except (Exception, asyncio.CancelledError) as error:
+            _refuse(stream, _why(error, stream, context), not head)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             if timer is not None:
                 timer.cancel()
-        stream.send(b"", b"", (head if end is wire.OK else b"") + end)
 
     async def _message(self, stream: Stream, asked: Asked) -> bytes:
         """The request's message. What is compressed and long is unpacked in a thread."""
@@ -165,8 +163,13 @@ def _late(stream: Stream, context: Context) -> None:
         stream.on_reset()
 
 
-def _cut(context: Context) -> ServingError:
-    """Why a call was cancelled."""
+def _why(error: BaseException, stream: Stream, context: Context) -> ServingError:
+    """What is said of a call that ended so."""
+    if isinstance(error, ServingError):
+        return error
+    if not isinstance(error, asyncio.CancelledError):
+        log.error("a call failed", path=stream.head.path.decode("latin-1"), exc_info=error)
+        return ServingError(Code.INTERNAL, "an error of the server; see log")
     if context.time_remaining() == 0:
         return ServingError(Code.DEADLINE_EXCEEDED, LATE)
     return ServingError(Code.CANCELLED, "the server ends")

@@ -77,6 +77,9 @@ class Echo:
     def too_large(self, stream: Stream) -> None:
         stream.send(b"", b"", HEAD + END)
 
+    def too_slow(self, stream: Stream) -> None:
+        stream.send(b"", b"", HEAD + END)
+
     def answer_all(self) -> None:
         while self._unanswered:
             stream = self._unanswered.pop()

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+from eas_processor.errors import Code
 from eas_processor.http2 import connection, frames
 from eas_processor.http2.frames import (
     DATA,
@@ -41,6 +42,29 @@ def test_a_stream_that_is_not_read_is_ended_and_no_other():
         return ended, int.from_bytes(why, "big"), await peer.is_alive()
 
     assert played(play, version, endpoint=endpoint) == (1, frames.CANCEL, True)
+
+
+def test_a_body_that_does_not_come_is_not_awaited_and_a_slow_one_is():
+    endpoint = Endpoint(
+        port=0, settings=DEFAULTS._replace(bounds=replace(DEFAULTS.bounds, stall_s=1))
+    )
+
+    async def play(peer, served):
+        peer.say(frame(HEADERS, END_HEADERS, 1, HEAD) + frame(DATA, 0, 1, BODY[:5]))
+        peer.say(frame(HEADERS, END_HEADERS, 3, HEAD))
+        for byte in BODY[:-1]:
+            peer.say(frame(DATA, 0, 3, bytes((byte,))))
+            await asyncio.sleep(1.8 / len(BODY))
+        _, _, fields = await peer.answer(1)
+        ended = (await peer.next(RST_STREAM))[2:]
+        peer.say(frame(DATA, END_STREAM, 3, BODY[-1:]))
+        return fields[b"grpc-status"], ended, await peer.answer(3)
+
+    status, ended, (_, body, fields) = played(play, Version(1, b"late"), endpoint=endpoint)
+    assert int(status) == Code.DEADLINE_EXCEEDED
+    assert ended == (1, bytes(4))
+    assert b"late" in body
+    assert fields[b"grpc-status"] == b"0"
 
 
 def test_while_very_much_waits_nothing_new_is_begun(monkeypatch):
