@@ -24,7 +24,7 @@ from eas_processor.control import Control
 from eas_processor.errors import StartError
 from eas_processor.fronts.hosting import Fronts
 from eas_processor.http.messages import Request
-from eas_processor.http.router import Resolver, Router
+from eas_processor.http.router import Resolver, Route, Router, Target
 from eas_processor.http.server import HttpServer
 from eas_processor.http.sockets import free_port
 from eas_processor.observe.metrics import Metrics
@@ -33,6 +33,7 @@ from eas_processor.pool.bodies import Bodies
 from eas_processor.serving.service import Service
 
 TICK_S = 0.1
+PAGE = "/metrics"
 
 log = structlog.get_logger("host")
 
@@ -96,31 +97,35 @@ class Host:
         reports = lambda: [service.report() for service in services.values()]  # noqa: E731
         self._metrics = Metrics(reports, self._connections)
         bodies = Bodies(limits.shared_bytes_max)
-        ops = OpsApi(services, self._metrics.page, self._stopping.is_set)
-        self._resolve_ops = ops.resolve
-        self._router = Router(
-            [
-                EasApi(services, self._metrics, bodies).resolve,
-                *dialects(self._metrics),
-                DiscoveryApi(services).resolve,
-                ops.resolve,
-            ],
-            _not_found,
-            limits,
+        self._resolvers: Sequence[Resolver] = (
+            EasApi(services, self._metrics, bodies).resolve,
+            *dialects(self._metrics),
+            DiscoveryApi(services).resolve,
+            OpsApi(services, self._metrics.page, self._stopping.is_set).resolve,
         )
+        self._router = Router(list(self._resolvers), _not_found, limits)
         self._server = HttpServer(self._router, limits, watching.watchers, tls)
         self._watching = watching
         self._listeners = list(listeners(self._metrics, bodies))
         self._fronts: Fronts | None = None
         self._control = Control({"reload": self._reload, "status": self._status})
 
-    def share_with(self, fronts: Fronts) -> None:
-        """Let further processes take connections, too. To be said before `run`."""
+    def share_with(self, fronts: Fronts, counted_at: Sequence[str] = (PAGE,)) -> None:
+        """Let further processes take connections, too. To be said before `run`.
+
+        counted_at: the pages that show what was counted.
+        """
         self._fronts = fronts
         self._listeners.append(fronts)
         fronts.attach(self._source.services, self._router)
-        self._metrics.elsewhere, self._metrics.processes = fronts.series, fronts.running
-        self._router.ask_first(fronts.counted_first(self._resolve_ops))
+        self._metrics.elsewhere = fronts.tally.series
+        self._metrics.processes = fronts.running
+        for page in counted_at:
+            self._router.ask_first(fronts.tally.counted_first(self._resolve, page))
+
+    def _resolve(self, target: Target) -> Route | None:
+        found = (resolve(target) for resolve in self._resolvers)
+        return next((route for route in found if route is not None), None)
 
     def forget_routes(self) -> None:
         """Services have changed: look up anew who answers; what is gone is counted no more."""
@@ -157,8 +162,12 @@ class Host:
             log.warning("status and reload can not be asked for", reason=error.message)
         ticker = asyncio.create_task(self._tick())
         try:
+            if self._fronts is not None:
+                port = None if port is None else free_port(address, port)
+                self._fronts.at(address, port)
             if port is not None:
-                on_listening(await self._listen(address, port))
+                is_shared = self._fronts is not None
+                on_listening(await self._server.listen(address, port, is_shared))
             for listener in self._listeners:
                 await listener.start()
             await self._serve(on_ready)
@@ -167,13 +176,6 @@ class Host:
             ticker.cancel()
             for task in tasks:
                 task.cancel()
-
-    async def _listen(self, address: str, port: int) -> int:
-        if self._fronts is None:
-            return await self._server.listen(address, port)
-        port = free_port(address, port)
-        self._fronts.at(address, port)
-        return await self._server.listen(address, port, shared=True)
 
     async def _serve(self, on_ready: Callable[[], None]) -> None:
         starting = asyncio.create_task(self._source.start())

@@ -48,7 +48,8 @@ class RestOptions:
     token: of models that have none of their own. admin_token: to change what is served; "" for
     nobody. cors: pages of other sites may ask. check_methods: a signature's method must be the one
     asked for. prometheus_path: of the peer's metrics page, "" for none. manager: who adds and
-    removes models; reload: who reads their configuration anew.
+    removes models; reload: who reads their configuration anew. elsewhere: who answers requests to
+    what is not known here; None: they are refused.
     """
 
     token: str = ""
@@ -59,6 +60,7 @@ class RestOptions:
     request_log: RequestLog | None = None
     manager: ModelManager | None = None
     reload: Callable[[], Awaitable[dict[str, str]]] | None = None
+    elsewhere: Run | None = None
 
 
 class RestApi:
@@ -86,7 +88,7 @@ class RestApi:
         if path[: len(PREFIX)].lower() != PREFIX:
             return None
         handlers, timeout_s = self._handlers(target)
-        resource = Resource(self._answers, handlers)
+        resource = Resource(self._answers, handlers, self._options.elsewhere)
         return Route(resource.handle, timeout_s, resource.check, refuse=resource.refuse)
 
     def resolve_inference(self, target: Target) -> Route | None:

@@ -14,6 +14,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.http.messages import JSON, Headers, Request
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Dialect, Series
+from eas_processor.serving.service import Unknown
 
 STATUSES: dict[int, int] = {
     Code.OK: 200,
@@ -115,11 +116,20 @@ class Handler:
 
 
 class Resource:
-    """A path: what is done for each of its HTTP methods; all others are malformed."""
+    """A path: what is done for each of its HTTP methods; all others are malformed.
 
-    def __init__(self, answers: Answers, handlers: Mapping[bytes, Handler]) -> None:
+    elsewhere: see `rest.RestOptions`.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        handlers: Mapping[bytes, Handler],
+        elsewhere: Run | None = None,
+    ) -> None:
         self._answers = answers
         self._handlers = handlers
+        self._elsewhere = elsewhere
         self._malformed = answers.series("", "", MALFORMED)
 
     def check(self, request: Request) -> None:
@@ -141,7 +151,10 @@ class Resource:
         try:
             handler.run(request)
         except ServingError as error:
-            self._answers.fail(request, handler.series, error)
+            if isinstance(error, Unknown) and self._elsewhere is not None:
+                self._elsewhere(request)
+            else:
+                self._answers.fail(request, handler.series, error)
         except Exception:
             log.exception("request failed", target=request.target.decode("latin-1"))
             self._answers.fail(request, handler.series, internal())

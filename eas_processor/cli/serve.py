@@ -11,6 +11,8 @@ import click
 
 if TYPE_CHECKING:
     from eas_processor.config import Limits
+    from eas_processor.fronts.hosting import Fronts
+    from eas_processor.fronts.messages import Serving
     from eas_processor.host import Listener, Listeners
     from eas_processor.http.router import Resolver
     from eas_processor.observe.metrics import Metrics
@@ -133,14 +135,13 @@ def command(
     from eas_processor.cli import bounds, model_server
     from eas_processor.config import load_service
     from eas_processor.errors import ConfigError
-    from eas_processor.fronts.messages import Observing
     from eas_processor.http import tls
     from eas_processor.http.sockets import free_port, shown
     from eas_processor.observe import logs, watching
 
     logs.configure(log_level, log_format)
     process.prepare()
-    limits = _per_process(bounds.changed(settings), host_processes)
+    limits = bounds.changed(settings).each_of(host_processes)
     if len(files) == 1 and load_service(Path(files[0])).container is not None:
         context.exit(model_server.run([files[0]]))  # an image deployment of TensorFlow Serving
     read = _reader(processors, limits, host_processes > 1)
@@ -155,27 +156,34 @@ def command(
     secured = tls.context(*pem) if pem else None
     if grpc_port is not None and host_processes > 1:
         grpc_port = free_port(host, grpc_port)  # which all processes must know
-    watched = watching.start(access_log, access_log_sample, log_format, otlp_endpoint)
-    observing = Observing(log_level, log_format, access_log, access_log_sample, otlp_endpoint)
+    observing = watching.Observing(
+        log_level, log_format, access_log, access_log_sample, otlp_endpoint
+    )
+    watched = watching.start(observing)
 
     async def run() -> None:
         from eas_processor.fronts.hosting import Fronts
+        from eas_processor.fronts.messages import Grpc, Serving
         from eas_processor.host import Host
         from eas_processor.pool.awake import Awake
         from eas_processor.serving.deployment import Deployment
 
         deployment = Deployment(read, Awake(), lambda: running.forget_routes())
         deployment.add(plans)
+        serving = Serving(grpc=None if grpc_port is None else Grpc(grpc_port, list(pem)))
+        fronts = None
+        if host_processes > 1:
+            fronts = Fronts(host_processes, limits, observing, pem, serving)
         running = Host(
             deployment,
             limits,
             _dialects(deployment),
-            _grpc(deployment, watched, (host, grpc_port), pem, host_processes > 1),
+            _grpc(deployment, watched, host, serving, fronts),
             watched,
             secured,
         )
-        if host_processes > 1:
-            running.share_with(Fronts(host_processes, limits, observing, pem, grpc_port))
+        if fronts is not None:
+            running.share_with(fronts)
         scheme = "https" if secured else "http"
         speaker = _Speaker(list(plans.values()), shown(host), scheme)
         await running.run(host, port, speaker.listening, speaker.ready)
@@ -185,26 +193,26 @@ def command(
 
 
 def _grpc(
-    deployment: Deployment,
-    watched: Watching,
-    address: tuple[str, int | None],
-    pem: Sequence[bytes],
-    shared: bool,
+    deployment: Deployment, watched: Watching, host: str, serving: Serving, fronts: Fronts | None
 ) -> Listeners:
     """What listens beside HTTP: gRPC, where a port was given, with HTTP's certificates."""
-    host, port = address
-    if port is None:
+    grpc = serving.grpc
+    if grpc is None:
         return lambda metrics, bodies: ()
+    from eas_processor.fronts import dialects
     from eas_processor.rpc import tfserving
-    from eas_processor.rpc.server import Endpoint, Tls
     from eas_processor.serving.states import ServiceStates
 
     services = deployment.services
-    endpoint = Endpoint(host, port, tls=Tls(*pem) if pem else None, shared=shared)
+    endpoint = dialects.endpoint(host, grpc, shared=fronts is not None)
 
     def listeners(metrics: Metrics, bodies: Bodies) -> Sequence[Listener]:
-        options = tfserving.Options(bodies=bodies, watchers=watched.watchers)
-        return [tfserving.listener(endpoint, services, ServiceStates(services), metrics, options)]
+        options = dialects.grpc_options(serving, grpc, bodies, watched.watchers)
+        states = ServiceStates(services)
+        server = tfserving.listener(endpoint, services, states, metrics, options)
+        if fronts is not None:
+            fronts.methods = server.methods
+        return [server]
 
     return listeners
 
@@ -237,12 +245,6 @@ def _dialects(deployment: Deployment) -> Callable[[Metrics], list[Resolver]]:
     options = RestOptions(admin_token=admin_token, reload=deployment.reload)
     states = ServiceStates(services)
     return lambda metrics: [RestApi(services, states, metrics, options).resolve]
-
-
-def _per_process(limits: Limits, processes: int) -> Limits:
-    from eas_processor.fronts.hosting import per_process
-
-    return per_process(limits, processes) if processes > 1 else limits
 
 
 def _reader(

@@ -91,6 +91,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         float, _means("how long a worker may take to end itself before it is killed")
     ] = 10.0
 
+    def each_of(self, processes: int) -> "Limits":
+        """Of each process of a host, so that all together hold no more than one alone would."""
+        held = max(self.held_bytes_max // processes, self.body_bytes_max)
+        shared = self.shared_bytes_max // processes
+        return msgspec.structs.replace(self, held_bytes_max=held, shared_bytes_max=shared)
+
     def bounds(self) -> Iterator[Bound]:
         """Every limit with its value, unit and meaning, in the order above."""
         hints = get_type_hints(type(self), include_extras=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import structlog
 
@@ -18,6 +19,8 @@ from eas_processor.api.discovery import DiscoveryApi
 from eas_processor.api.eas import EasApi
 from eas_processor.api.rest import RestApi
 from eas_processor.errors import StartError
+from eas_processor.fronts import dialects
+from eas_processor.fronts.calls import CallRelay
 from eas_processor.fronts.counts import packed
 from eas_processor.fronts.link import Link
 from eas_processor.fronts.messages import (
@@ -28,6 +31,7 @@ from eas_processor.fronts.messages import (
     Drain,
     Lost,
     Reply,
+    Returned,
     Setup,
     ToFront,
 )
@@ -37,14 +41,14 @@ from eas_processor.http import tls
 from eas_processor.http.messages import Request
 from eas_processor.http.router import Router
 from eas_processor.http.server import HttpServer
+from eas_processor.modelserver.request_log import RequestLogs
 from eas_processor.observe import logs, watching
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.board import Board
 from eas_processor.pool.bodies import Bodies
+from eas_processor.rpc import tfserving
+from eas_processor.rpc.server import GrpcServer
 from eas_processor.serving.states import ServiceStates
-
-if TYPE_CHECKING:
-    from eas_processor.rpc.server import GrpcServer
 
 TICK_S = 0.1
 COUNTS_EVERY_TICKS = 10
@@ -58,29 +62,30 @@ class Front:
     """All of one process. It is told everything else by process 1, first of all its Setup."""
 
     def __init__(self, setup: Setup, link: Link[ToFront], board_descriptor: int) -> None:
-        limits, asked_for = setup.limits, setup.observing
-        logs.configure(asked_for.log_level, asked_for.log_format)
-        self._watching = watching.start(
-            asked_for.access_log,
-            asked_for.access_log_sample,
-            asked_for.log_format,
-            asked_for.otlp_endpoint,
-        )
+        limits = setup.limits
+        logs.configure(setup.observing.log_level, setup.observing.log_format)
+        self._watching = watching.start(setup.observing)
         self._setup = setup
         self._link = link
         board = Board(setup.processes, setup.index, board_descriptor)
         self._connections = board.row(setup.connections_row)
         self._metrics = Metrics(lambda: [], lambda: {})
+        self._logs = RequestLogs(setup.serving.request_log_dir)
         self.mirror = Mirror(board, setup.index, link.send, self._forget_routes)
-        self._relay = Relay(self.mirror.services, link.send)
+        numbers = itertools.count(1)
+        self._relay = Relay(self.mirror.services, link.send, numbers)
+        self._calls = CallRelay(link.send, numbers)
         secured = tls.context(*setup.pem) if setup.pem else None
         bodies = Bodies(limits.shared_bytes_max)
         services = self.mirror.services
         states = ServiceStates(services)
+        rest = replace(
+            dialects.rest_options(setup.serving, self._logs.rest), elsewhere=self._relay.ask
+        )
         self._router = Router(
             [
                 EasApi(services, self._metrics, bodies).resolve,
-                RestApi(services, states, self._metrics).resolve_inference,
+                RestApi(services, states, self._metrics, rest).resolve_inference,
                 DiscoveryApi(services).resolve,
                 self._relay.resolve,
             ],
@@ -95,15 +100,15 @@ class Front:
         self._drain_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def _grpc_server(self, states: ServiceStates, bodies: Bodies) -> GrpcServer | None:
-        setup = self._setup
-        if setup.grpc_port is None:
+        serving = self._setup.serving
+        grpc = serving.grpc
+        if grpc is None or grpc.port is None:
             return None
-        from eas_processor.rpc import tfserving
-        from eas_processor.rpc.server import Endpoint, Tls
-
-        secured = Tls(*setup.pem) if setup.pem else None
-        endpoint = Endpoint(setup.address, setup.grpc_port, tls=secured, shared=True)
-        options = tfserving.Options(bodies=bodies, watchers=self._watching.watchers)
+        endpoint = dialects.endpoint(self._setup.address, grpc, shared=True)
+        options = replace(
+            dialects.grpc_options(serving, grpc, bodies, self._watching.watchers, self._logs.grpc),
+            elsewhere=self._calls.method,
+        )
         services = self.mirror.services
         return tfserving.listener(endpoint, services, states, self._metrics, options)
 
@@ -135,7 +140,7 @@ class Front:
             drains.append(self._grpc.drain(grace_s))
         await asyncio.gather(*drains)
         ticker.cancel()
-        for close in self._watching.closes:
+        for close in (*self._watching.closes, self._logs.close):
             await asyncio.to_thread(close)
 
     async def _tick_on(self) -> None:
@@ -157,6 +162,8 @@ class Front:
         match message:
             case Reply():
                 self._relay.replied(message)
+            case Returned():
+                self._calls.returned(message)
             case CountsWanted(number):
                 self._tell_counts(number)
             case Lost():
@@ -164,6 +171,7 @@ class Front:
             case Drain(grace_s) if not self._drain_s.done():
                 self._drain_s.set_result(grace_s)
             case Deployed():
+                self._logs.follow(message.logged)
                 self.mirror.apply(message)
                 if message.open and not self._listening:
                     self._listening = True
@@ -175,7 +183,8 @@ class Front:
         while not self.mirror.settled and time.monotonic() < until_s:
             await asyncio.sleep(SETTLE_POLL_S)
         try:
-            await self._server.listen(setup.address, setup.port, shared=True)
+            if setup.port is not None:
+                await self._server.listen(setup.address, setup.port, shared=True)
             if self._grpc is not None:
                 await self._grpc.start()
         except StartError as error:
@@ -185,7 +194,8 @@ class Front:
         gc.freeze()  # what start-up made stays: the collector need not look at it again
 
     def _tell_counts(self, number: int) -> None:
-        self._link.send(Counts(number, packed(self._metrics.all_series())))
+        logged = [(*what, records) for what, records in self._logs.counts().items()]
+        self._link.send(Counts(number, packed(self._metrics.all_series()), logged))
 
 
 async def serve(link_descriptor: int, door_descriptor: int, board_descriptor: int) -> None:

@@ -4,63 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 
-from eas_processor.api.eas import EAS
-from eas_processor.api.rest_answers import REST
 from eas_processor.config import Limits
 from eas_processor.errors import ServingError
-from eas_processor.fronts.counts import unpacked
-from eas_processor.fronts.messages import (
-    Counts,
-    CountsWanted,
-    Deployed,
-    Drain,
-    Observing,
-    SeriesCounts,
-    Setup,
-)
+from eas_processor.fronts.messages import Deployed, Drain, Serving, Setup
 from eas_processor.fronts.process import FrontProcess
 from eas_processor.fronts.publishing import Publisher
-from eas_processor.http.messages import Application, Request
-from eas_processor.http.router import Resolver, Route, Target
-from eas_processor.observe.series import Dialect, Series
+from eas_processor.fronts.tally import Tally
+from eas_processor.http.messages import Application
+from eas_processor.modelserver.configs import Logging
+from eas_processor.observe.watching import Observing
 from eas_processor.pool.board import Board
 from eas_processor.pool.pool import STABLE_AFTER_S, restart_delay_s
+from eas_processor.rpc.dispatch import Methods
 from eas_processor.serving.service import Service
 
 TICK_S = 0.1
-COUNTS_TIMEOUT_S = 1.0
 END_TIMEOUT_S = 5.0  # beyond the grace period, to end by itself
 
 log = structlog.get_logger("fronts")
 
 
-def _dialects(with_grpc: bool) -> dict[str, Dialect]:
-    """What fronts count requests of, by name."""
-    dialects = [EAS, REST]
-    if with_grpc:
-        from eas_processor.rpc.status import DIALECT
-
-        dialects.append(DIALECT)
-    return {dialect.name: dialect for dialect in dialects}
-
-
-def per_process(limits: Limits, processes: int) -> Limits:
-    """What each process may hold, so that all together hold no more than one alone would."""
-    held = max(limits.held_bytes_max // processes, limits.body_bytes_max)
-    return msgspec.structs.replace(
-        limits, held_bytes_max=held, shared_bytes_max=limits.shared_bytes_max // processes
-    )
-
-
 class Fronts:
     """All of them. processes: of the host in all, this one included. limits: of each process.
 
-    pem: what `http.tls` makes its context of; empty without TLS. grpc_port: None for no gRPC.
+    pem: what `http.tls` makes its context of; empty without TLS. serving: how they are to speak.
+    methods: of gRPC, by path; process 1 answers those that the fronts do not. logged(): which
+    models' requests are recorded, and how.
     """
 
     def __init__(
@@ -69,14 +43,15 @@ class Fronts:
         limits: Limits,
         observing: Observing,
         pem: Sequence[bytes] = (),
-        grpc_port: int | None = None,
+        serving: Serving = Serving(),  # noqa: B008, it is frozen
     ) -> None:
         self.processes = processes
         self._limits = limits
         self._observing = observing
         self._pem = list(pem)
-        self._grpc_port = grpc_port
-        self._dialects = _dialects(grpc_port is not None)
+        self._serving = serving
+        self.methods: Methods = {}
+        self.logged: Callable[[], dict[str, Logging]] = dict
         self._ticker: asyncio.Task[None] | None = None
         self._board = Board(processes)
         self._connections = self._board.take()
@@ -88,11 +63,7 @@ class Fronts:
         self._told: Deployed | None = None
         self._open = False
         self._stopping = False
-        self._counts: dict[int, list[SeriesCounts]] = {}
-        self._past: list[Series] = []  # of fronts that have ended
-        self._asked = 0
-        self._answered: dict[int, int] = {}
-        self._counted = asyncio.Event()
+        self.tally = Tally(self._fronts, self._has)
 
     def attach(self, services: Mapping[str, Service], app: Application) -> None:
         """Whose calls they take, and who answers what they do not answer themselves."""
@@ -102,19 +73,19 @@ class Fronts:
 
     # life
 
-    def at(self, address: str, port: int) -> None:
-        """Where they are to listen; said before they start."""
+    def at(self, address: str, port: int | None) -> None:
+        """Where they are to listen for HTTP, if anywhere; said before they start."""
         assert self._connections is not None
         self._setup = Setup(
             0,
             self.processes,
             address,
             port,
-            self._grpc_port,
+            self._pem,
+            self._serving,
             self._limits,
             self._observing,
             self._connections.number,
-            self._pem,
         )
 
     async def start(self) -> None:
@@ -167,7 +138,9 @@ class Fronts:
     async def _run(self, index: int) -> str:
         """One front from start to end; how it ended."""
         assert self._app is not None and self._setup is not None
-        front = FrontProcess(index, self._app, self._took_counts, lambda: self._ended(index))
+        front = FrontProcess(
+            index, self._app, self.methods, self.tally.took, lambda: self._ended(index)
+        )
         self._fronts[index] = front
         try:
             await front.start(self._board.descriptor)
@@ -187,9 +160,7 @@ class Fronts:
     def _ended(self, index: int) -> None:
         self._fronts.pop(index, None)
         self._board.clear(index)
-        self._past.extend(unpacked(self._counts.pop(index, ()), self._dialects))
-        self._past = list(Series.merged(self._past))
-        self._counted.set()
+        self.tally.ended(index)
 
     # what they are told
 
@@ -197,7 +168,7 @@ class Fronts:
         """Tell them what has changed; called at each change that is known, and at each tick."""
         if self._publisher is None or not self._keepers:
             return
-        deployed = self._publisher.deployed(self._open)
+        deployed = self._publisher.deployed(self._open, self.logged())
         self._lend(deployed)
         if deployed != self._told:
             self._told = deployed
@@ -227,7 +198,7 @@ class Fronts:
             except Exception:  # without the next tick they would learn nothing any more
                 log.exception("fronts not told")
 
-    # what they are asked
+    # how they are
 
     @property
     def connections(self) -> int:
@@ -238,61 +209,6 @@ class Fronts:
         """How many of the host's processes run, this one included."""
         return 1 + len(self._fronts)
 
-    def series(self) -> Iterable[Series]:
-        """What they have counted, as they told last, and what those counted that have ended."""
-        yield from filter(self._is_there, self._past)
-        for counts in self._counts.values():
-            yield from filter(self._is_there, unpacked(counts, self._dialects))
-
-    def _is_there(self, series: Series) -> bool:
-        """Whether its version still is."""
+    def _has(self, service: str, version: str) -> bool:
         assert self._publisher is not None
-        return self._publisher.has(series.key.service, series.key.version)
-
-    def counted_first(self, resolve: Callable[[Target], Route | None]) -> Resolver:
-        """The page of `/metrics`, but before it is made the fronts are asked for their counts."""
-
-        def resolver(target: Target) -> Route | None:
-            route = resolve(target) if target.path.rstrip("/") == "/metrics" else None
-            if route is None:
-                return None
-            handle, tasks = route.handle, set()
-
-            async def answer(request: Request) -> None:
-                await self._collect()
-                handle(request)
-
-            def soon(request: Request) -> None:
-                task = asyncio.ensure_future(answer(request))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-
-            return Route(soon, route.timeout_s)
-
-        return resolver
-
-    async def _collect(self) -> None:
-        """Ask all for their counts. What one does not tell in time is as it told before."""
-        self._asked += 1
-        number, end_s = self._asked, time.monotonic() + COUNTS_TIMEOUT_S
-        asked = [front for front in self._fronts.values() if front.speaks]
-        for front in asked:
-            front.send(CountsWanted(number))
-        while late := [
-            front.index
-            for front in asked
-            if self._fronts.get(front.index) is front
-            and self._answered.get(front.index, 0) < number
-        ]:
-            self._counted.clear()
-            try:
-                await asyncio.wait_for(self._counted.wait(), end_s - time.monotonic())
-            except TimeoutError:
-                log.warning("processes did not tell their counts", processes=[i + 1 for i in late])
-                return
-
-    def _took_counts(self, index: int, counts: Counts) -> None:
-        self._counts[index] = counts.series
-        if counts.number:
-            self._answered[index] = counts.number
-            self._counted.set()
+        return self._publisher.has(service, version)

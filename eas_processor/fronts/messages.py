@@ -9,36 +9,57 @@ from typing import Generic, TypeVar
 import msgspec
 
 from eas_processor.config import Limits
+from eas_processor.modelserver.configs import Logging
+from eas_processor.observe.watching import Observing
+from eas_processor.rpc.channel_arguments import DEFAULTS, Settings
 
 LENGTH = struct.Struct("<I")
 WORKER = struct.Struct("<Q")  # beside a wall's end that is handed to a front: whose it is
 
 
-class Observing(msgspec.Struct, frozen=True):
-    """What was asked for on the command line: logs, and who watches requests."""
+class Grpc(msgspec.Struct, frozen=True):
+    """gRPC's port: see `rpc.server.Endpoint`, `rpc.tfserving.Options`.
 
-    log_level: str = "info"
-    log_format: str = "auto"
-    access_log: str = ""
-    access_log_sample: float = 1.0
-    otlp_endpoint: str = ""
+    port: None where process 1 listens on a UNIX socket only. pem: what `rpc.server.Tls` is made of;
+    empty without TLS.
+    """
+
+    port: int | None
+    pem: list[bytes] = []
+    settings: Settings = DEFAULTS
+    as_tensor_content: bool = False
+    timeout_s: float | None = None
+    health: bool = True
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """How TensorFlow Serving's dialects are spoken: see `api.rest.RestOptions`.
+
+    grpc: None for no gRPC. request_log_dir: see `modelserver.request_log.RequestLogs`.
+    """
+
+    token: str = ""
+    cors: bool = False
+    check_methods: bool = False
+    request_log_dir: str = ""
+    grpc: Grpc | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
     """The first word to a front. index: which of the host's processes it is, from 0.
 
-    grpc_port: None for no gRPC. pem: what `http.tls` makes its context of; empty without TLS.
+    port: of HTTP, None for none. pem: what `http.tls` makes its context of; empty without TLS.
     """
 
     index: int
     processes: int
     address: str
-    port: int
-    grpc_port: int | None
+    port: int | None
+    pem: list[bytes]
+    serving: Serving
     limits: Limits
     observing: Observing
     connections_row: int
-    pem: list[bytes]
 
 
 class LaneState(msgspec.Struct, frozen=True):
@@ -88,10 +109,14 @@ class ServiceState(msgspec.Struct, frozen=True):
 
 
 class Deployed(msgspec.Struct, frozen=True, tag=True):
-    """All services as they are now. open: whether the port is to be listened on."""
+    """All services as they are now. open: whether the ports are to be listened on.
+
+    logged: which models' requests are recorded, and how.
+    """
 
     services: list[ServiceState]
     open: bool
+    logged: dict[str, Logging]
 
 
 class Lost(msgspec.Struct, frozen=True, tag=True):
@@ -137,10 +162,14 @@ class SeriesCounts(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True, tag=True):
-    """All that a front has counted since it started. number: of the question, 0 if unasked."""
+    """All that a front has counted since it started. number: of the question, 0 if unasked.
+
+    logged: see `RequestLogs.counts`, as (model, code's name, records).
+    """
 
     number: int
     series: list[SeriesCounts]
+    logged: list[tuple[str, str, int]]
 
 
 class Released(msgspec.Struct, frozen=True, tag=True):
@@ -171,8 +200,19 @@ class Question(msgspec.Struct, frozen=True, tag=True):
     local_address: tuple[str, int]
 
 
+class Call(msgspec.Struct, frozen=True, tag=True):
+    """A gRPC call that process 1 is to answer: see `rpc.context.Context`."""
+
+    number: int
+    path: bytes
+    body: bytes
+    fields: list[tuple[bytes, bytes]]
+    deadline_s: float | None
+    peer: tuple[str, int] | None
+
+
 class Forgotten(msgspec.Struct, frozen=True, tag=True):
-    """The client of a question has left."""
+    """The client of a question or of a call has left."""
 
     number: int
 
@@ -189,8 +229,17 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     about: tuple[str, str, str, float, int] | None
 
 
-ToFront = Setup | Deployed | Lost | Drain | CountsWanted | Reply
-ToHost = Counts | Released | Hung | Question | Forgotten
+class Returned(msgspec.Struct, frozen=True, tag=True):
+    """The answer to a call. code: of `errors.Code`; message: what is wrong."""
+
+    number: int
+    code: int
+    message: str
+    body: bytes
+
+
+ToFront = Setup | Deployed | Lost | Drain | CountsWanted | Reply | Returned
+ToHost = Counts | Released | Hung | Question | Call | Forgotten
 
 Message = TypeVar("Message")
 

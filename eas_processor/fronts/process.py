@@ -15,9 +15,11 @@ import structlog
 
 from eas_processor.errors import StartError
 from eas_processor.fronts.asked import Questions
+from eas_processor.fronts.calls import Calls
 from eas_processor.fronts.link import Link
 from eas_processor.fronts.messages import (
     WORKER,
+    Call,
     Counts,
     Forgotten,
     Hung,
@@ -29,6 +31,7 @@ from eas_processor.fronts.messages import (
 from eas_processor.http.messages import Application
 from eas_processor.pool.door import Door
 from eas_processor.pool.worker import Loss, Worker
+from eas_processor.rpc.dispatch import Methods
 
 START = str(Path(__file__).with_name("__main__.py"))
 UNSENT_BYTES_MAX = 1 << 30  # what a front that does not read may leave with us
@@ -39,6 +42,7 @@ log = structlog.get_logger("fronts")
 
 class FrontProcess:
     """From start to end. index: which of the host's processes it is. app: answers questions.
+    methods: answer calls.
 
     on_counts(index, counts): it has told what it counted. on_end(): it has ended. speaks: whether
     it has ever been heard.
@@ -48,6 +52,7 @@ class FrontProcess:
         self,
         index: int,
         app: Application,
+        methods: Methods,
         on_counts: Callable[[int, Counts], None],
         on_end: Callable[[], None],
     ) -> None:
@@ -56,6 +61,7 @@ class FrontProcess:
         self._on_end = on_end
         self._link: Link[ToHost] = Link(ToHost, self._heard, self._lost)
         self._questions = Questions(app, self.send)
+        self._calls = Calls(methods, self.send)
         self._door: Door | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._lent: dict[int, Worker] = {}
@@ -145,8 +151,11 @@ class FrontProcess:
         match message:
             case Question():
                 self._questions.ask(message)
+            case Call():
+                self._calls.ask(message)
             case Forgotten(number):
                 self._questions.forget(number)
+                self._calls.forget(number)
             case Counts():
                 self._on_counts(self.index, message)
             case Released(number):
@@ -158,6 +167,7 @@ class FrontProcess:
         """Its connection or its process has ended; the one soon follows the other."""
         self.kill()
         self._questions.forget_all()
+        self._calls.forget_all()
         for number in tuple(self._lent):
             self.give_back(number)
         if self._door is not None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count
 
 from eas_processor.fronts.messages import Deployed, LaneState, Lost, ServiceState, VersionState
+from eas_processor.modelserver.configs import Logging
 from eas_processor.pool.board import Board, Row
 from eas_processor.pool.worker import Worker
 from eas_processor.serving.admission import Queue, RateLimit
@@ -33,11 +34,11 @@ class Publisher:
         self._rows: dict[int, Row] = {}
         self.workers: dict[int, Worker] = {}
 
-    def deployed(self, is_open: bool) -> Deployed:
-        """All services as they are now. is_open: whether the fronts are to listen."""
+    def deployed(self, is_open: bool, logged: dict[str, Logging]) -> Deployed:
+        """All services as they are now. is_open, logged: see `Deployed`."""
         services = tuple(self._services.values())
         self._forget(services)
-        return Deployed([self._service(service) for service in services], is_open)
+        return Deployed([self._service(service) for service in services], is_open, logged)
 
     def has(self, service: str, version: str) -> bool:
         """Whether such a version is there, or none is meant."""

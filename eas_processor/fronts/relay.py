@@ -5,7 +5,7 @@ So every dialect and every page is there on every process, and tells of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from eas_processor.fronts.messages import Forgotten, Question, Reply
 from eas_processor.http.messages import TEXT, Request
@@ -32,24 +32,27 @@ class _Sent:
 
 
 class Relay:
-    """Answers every target. send(message): to process 1."""
+    """Answers every target. send(message): to process 1. numbers: never given to two questions."""
 
     def __init__(
-        self, services: Mapping[str, Service], send: Callable[[Question | Forgotten], None]
+        self,
+        services: Mapping[str, Service],
+        send: Callable[[Question | Forgotten], None],
+        numbers: Iterator[int],
     ) -> None:
         self._services = services
         self._send = send
+        self._numbers = numbers
         self._waiting: dict[int, Request] = {}
-        self._number = 0
 
     def resolve(self, target: Target) -> Route:
         """Always; so it comes last."""
         timeouts_s = (service.request_timeout_s for service in self._services.values())
-        return Route(self._ask, max(timeouts_s, default=0.0) + TIMEOUT_S_MIN)
+        return Route(self.ask, max(timeouts_s, default=0.0) + TIMEOUT_S_MIN)
 
-    def _ask(self, request: Request) -> None:
-        self._number += 1
-        number = self._number
+    def ask(self, request: Request) -> None:
+        """Let process 1 answer."""
+        number = next(self._numbers)
         self._waiting[number] = request
         request.waiter = _Sent(self._forget, number)
         self._send(

@@ -10,6 +10,7 @@ from eas_processor.errors import ConfigError
 from eas_processor.modelserver.flags import Flags
 
 PORT_MAX = 65535
+PROCESSES_MAX = 64
 _NOT_IN_TOKEN = re.compile(r"[^\x21-\x7e]")
 _CHOICES = {
     "mixed_precision": ("", "bfloat16"),
@@ -61,6 +62,8 @@ def _refuse_values(flags: Flags) -> None:
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= PORT_MAX:
             raise ConfigError(f"--{name}={getattr(flags, name)}: ports end at {PORT_MAX}")
+    if not 1 <= flags.host_processes <= PROCESSES_MAX:
+        raise ConfigError(f"--host_processes must be from 1 to {PROCESSES_MAX}")
     for name in ("token", "admin_token"):
         if _NOT_IN_TOKEN.search(getattr(flags, name)):
             raise ConfigError(f"--{name} holds a space or a character that no header can carry")

@@ -127,6 +127,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("access_log", _OURS, "a line for each request; - for standard error", value="FILE"),
     Flag("access_log_sample", _OURS, "the part of the requests that are logged", value="0…1"),
     Flag("otlp_endpoint", _OURS, "send traces there; needs eas-processor[otel]", value="URL"),
+    Flag("host_processes", _OURS,
+         "processes that share the ports and the workers; for machines with many cores", value="N"),
     Flag("help", _OURS, "print this and exit"),
 )  # fmt: skip
 

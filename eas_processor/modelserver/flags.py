@@ -89,6 +89,7 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     access_log: str = ""
     access_log_sample: float = 1.0
     otlp_endpoint: str = ""
+    host_processes: int = 1
     help: bool = False
 
     @property

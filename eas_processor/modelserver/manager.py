@@ -17,7 +17,7 @@ import structlog
 
 from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.modelserver import files
-from eas_processor.modelserver.configs import ModelConfig
+from eas_processor.modelserver.configs import Logging, ModelConfig
 from eas_processor.modelserver.model import Loading, Model
 from eas_processor.modelserver.plan import ModelVersionPlan
 from eas_processor.modelserver.settling import refuse, settle
@@ -81,6 +81,11 @@ class ModelManager:
     def configs(self) -> dict[str, ModelConfig]:
         """What is to be served now."""
         return {name: model.config for name, model in self._models.items()}
+
+    def logged(self) -> dict[str, Logging]:
+        """The models whose requests are to be recorded, and how."""
+        configs = self.configs
+        return {name: config.logging for name, config in configs.items() if config.logging}
 
     @property
     def ready(self) -> bool:

@@ -99,6 +99,7 @@ class ModelVersionPlan:
             window_calls_max=concurrency + self.queue_calls_max,
             limits=self._setup.limits,
             environment=runtime.environment(self._setup.environment),
+            door=self._setup.flags.host_processes > 1,
             batch_calls_max=batching.run_rows_max(parameters) if parameters else 1,
             load={
                 "entry": self._manifest.entry,

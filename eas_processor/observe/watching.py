@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from eas_processor.observe import access, traces
 from eas_processor.observe.exchange import Watcher
+
+
+class Observing(msgspec.Struct, frozen=True):
+    """What was asked for on the command line: logs, and who watches requests.
+
+    access_log: a path, "-" for standard error, "" for none.
+    """
+
+    log_level: str = "info"
+    log_format: str = "auto"
+    access_log: str = ""
+    access_log_sample: float = 1.0
+    otlp_endpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -18,15 +33,15 @@ class Watching:
     closes: tuple[Callable[[], None], ...] = ()
 
 
-def start(access_log: str, sample: float, log_format: str, otlp_endpoint: str) -> Watching:
-    """access_log: a path, "-" for standard error, "" for none. Raises ConfigError."""
-    tracer = traces.configure(otlp_endpoint)
+def start(asked_for: Observing) -> Watching:
+    """Raises ConfigError."""
+    tracer = traces.configure(asked_for.otlp_endpoint)
     found = Watching()
     if tracer is not None:
         found = Watching((tracer.record,), (), (tracer.close,))
-    if not access_log:
+    if not asked_for.access_log:
         return found
-    log = access.AccessLog(access_log, sample, log_format)
+    log = access.AccessLog(asked_for.access_log, asked_for.access_log_sample, asked_for.log_format)
     return Watching(
         (*found.watchers, log.write), (*found.ticks, log.tick), (*found.closes, log.close)
     )

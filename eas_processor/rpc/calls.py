@@ -21,6 +21,7 @@ from eas_processor.rpc.context import Context
 from eas_processor.rpc.dispatch import Method
 from eas_processor.rpc.routes import Route
 from eas_processor.rpc.status import DIALECT
+from eas_processor.serving.service import Unknown
 from eas_processor.worker.frames import Kind
 
 PREDICT = int(Kind.PREDICT)
@@ -132,22 +133,35 @@ Handler = Callable[[Request], Awaitable[bytes]]
 
 
 class Front:
-    """What every method has around it: errors become gRPC's, and each request is counted."""
+    """What every method has around it: errors become gRPC's, and each request is counted.
 
-    def __init__(self, metrics: Metrics, watchers: tuple[Watcher, ...] = ()) -> None:
+    elsewhere(path): who answers, and counts, requests to what is not known here; None: they are
+    refused.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        watchers: tuple[Watcher, ...] = (),
+        elsewhere: Callable[[bytes], Method] | None = None,
+    ) -> None:
         self._metrics = metrics
         self._watchers = watchers
+        self._elsewhere = elsewhere
 
     def answering(self, service: str, name: str, handler: Handler) -> Method:
         """The method of a service, as a server wants it."""
         path = f"/{service}/{name}"
         unrouted = self._metrics.series("", "", DIALECT, name)
+        elsewhere = self._elsewhere(path.encode()) if self._elsewhere else None
 
         async def answer(body: bytes, context: Context) -> bytes:
             request = Request(body, context, unrouted)
             try:
                 response = await handler(request)
             except ServingError as error:
+                if isinstance(error, Unknown) and elsewhere is not None:
+                    return await elsewhere(body, context)
                 self._over(path, request, error.code, 0)
                 raise
             except asyncio.CancelledError:  # by the client, by its deadline, or at our end

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eas_processor.http.sockets import plain
+from eas_processor.http2.blocks import Fields
 from eas_processor.http2.heads import Head
 from eas_processor.rpc import wire
 
@@ -24,6 +25,17 @@ class Context:
         self._peer = peer
         self.deadline_s = deadline_s
 
+    @property
+    def fields(self) -> Fields:
+        """What the client sent along, as it came."""
+        return self._head.fields
+
+    @property
+    def peername(self) -> tuple[str, int] | None:
+        """The client's address and port; None over a UNIX socket."""
+        found = self._peer("peername")
+        return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None
+
     def metadata(self) -> list[tuple[str, str | bytes]]:
         """What the client sent along; bytes for keys that end in `-bin`."""
         return wire.metadata(self._head.fields)
@@ -34,5 +46,4 @@ class Context:
 
     def client_address(self) -> str:
         """Its IP address; "" over a UNIX socket."""
-        found = self._peer("peername")
-        return plain(str(found[0])) if isinstance(found, tuple) else ""
+        return plain(self.peername[0]) if self.peername else ""

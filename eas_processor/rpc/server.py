@@ -56,7 +56,7 @@ class Endpoint:
 
 
 class GrpcServer:
-    """Serves `methods`.
+    """Serves `methods`, by path.
 
     port: the one that was opened. on_drain(): called before calls in flight are waited for.
     """
@@ -65,7 +65,7 @@ class GrpcServer:
         self, endpoint: Endpoint, methods: Methods, on_drain: Callable[[], None] = lambda: None
     ) -> None:
         self._endpoint = endpoint
-        self._methods = methods
+        self.methods = methods
         self._on_drain = on_drain
         self._servers: list[asyncio.Server] = []
         self._connections: Connections | None = None
@@ -77,7 +77,7 @@ class GrpcServer:
         """Open the ports. Raises StartError if one cannot be had."""
         endpoint = self._endpoint
         settings = endpoint.settings
-        app = Dispatcher(self._methods, settings.receive_bytes_max, settings.send_bytes_max)
+        app = Dispatcher(self.methods, settings.receive_bytes_max, settings.send_bytes_max)
         secured = _context(endpoint.tls)
         how: dict[str, Any] = {"ssl": secured}
         if secured:

@@ -9,6 +9,7 @@ from eas_processor.observe.exchange import Watcher
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.bodies import Bodies
 from eas_processor.rpc.calls import Front
+from eas_processor.rpc.dispatch import Method, Unary
 from eas_processor.rpc.health import Health
 from eas_processor.rpc.model_service import Apply, ModelService
 from eas_processor.rpc.prediction import PredictionService, RequestLog
@@ -27,7 +28,8 @@ class Options:
     whether there is grpc.health.v1, which says what ready() does; None: whether all services are.
     apply: see ModelService. token: for calls about models that are not there, and for `apply`,
     which needs admin_token where there is one. watchers: told of each request. profiler: whether
-    there is a ProfilerService, for those who may use `apply`.
+    there is a ProfilerService, for those who may use `apply`. elsewhere(path): who answers what
+    runs no model, and requests to what is not known here; None: this server.
     """
 
     check_methods: bool = False
@@ -42,6 +44,7 @@ class Options:
     token: str | None = None
     admin_token: str | None = None
     watchers: tuple[Watcher, ...] = ()
+    elsewhere: Callable[[bytes], Method] | None = None
 
 
 DEFAULTS = Options()
@@ -55,7 +58,7 @@ def listener(
     options: Options = DEFAULTS,
 ) -> GrpcServer:
     """The server, not started. services: live, by name."""
-    front = Front(metrics, options.watchers)
+    front = Front(metrics, options.watchers, options.elsewhere)
     routes = Routes(services, metrics, options.token)
     prediction = PredictionService(
         routes,
@@ -66,10 +69,12 @@ def listener(
         options.request_log,
     )
     reload_token = options.admin_token or options.token
-    models = ModelService(states, routes, options.apply, reload_token)
-    methods = {**prediction.methods(front), **models.methods(front)}
-    if options.profiler:
-        methods |= ProfilerService(services, reload_token).methods(front)
+    others = ModelService(states, routes, options.apply, reload_token).methods(front)
+    if options.profiler or options.elsewhere is not None:
+        others |= ProfilerService(services, reload_token).methods(front)
+    if options.elsewhere is not None:
+        others = {path: Unary(options.elsewhere(path)) for path in others}
+    methods = {**prediction.methods(front), **others}
     if not options.health:
         return GrpcServer(endpoint, methods)
     ready = options.ready or (lambda: all(service.ready for service in services.values()))

@@ -78,7 +78,7 @@ class Service:
             version.queue.drop(call)
 
     def find(self, number: int | None = None, label: str | None = None) -> Version:
-        """The version asked for. Raises ServingError in TensorFlow Serving's words.
+        """The version asked for. Raises Unknown in TensorFlow Serving's words.
 
         number: exactly that one; label: the one it names; neither: the current one.
         """
@@ -182,13 +182,16 @@ class Service:
         }
 
 
-def unknown(name: str, number: int | None = None, label: str | None = None) -> ServingError:
+class Unknown(ServingError):
+    """There is no such model, or no such version of it that can be asked."""
+
+
+def unknown(name: str, number: int | None = None, label: str | None = None) -> Unknown:
     """What TensorFlow Serving says of a model, or a version of it, that cannot be asked."""
     if label is not None:  # labels are looked up first
-        words = f"Unrecognized servable version label: {label}"
-        return ServingError(Code.INVALID_ARGUMENT, words)
+        return Unknown(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
     asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-    return ServingError(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+    return Unknown(Code.NOT_FOUND, f"Servable not found for request: {asked}")
 
 
 _NEARNESS = {State.READY: 2, State.DEGRADED: 2, State.DRAINING: 1}

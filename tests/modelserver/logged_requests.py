@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from eas_processor.codec import serving, tfrecord
-from eas_processor.modelserver.configs import Logging, ModelConfig
+from eas_processor.modelserver.configs import Logging
 from eas_processor.modelserver.request_log import files
 
 WAIT_S = 20.0
 
 
-def logged(name: str = "m", rate: float = 1.0, prefix: str = "") -> dict[str, ModelConfig]:
-    logging = Logging(sampling_rate=rate, filename_prefix=prefix)
-    return {name: ModelConfig(name=name, base_path="/models", logging=logging)}
+def logged(name: str = "m", rate: float = 1.0, prefix: str = "") -> dict[str, Logging]:
+    return {name: Logging(sampling_rate=rate, filename_prefix=prefix)}
 
 
 def paths(folder: Path) -> list[Path]:

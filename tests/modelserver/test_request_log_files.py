@@ -129,11 +129,10 @@ def test_a_write_that_fails_half_way_leaves_no_half_behind(tmp_path: Path) -> No
 
 ENDLESS = """
 import sys
-from eas_processor.modelserver.configs import Logging, ModelConfig
+from eas_processor.modelserver.configs import Logging
 from eas_processor.modelserver.request_log import RequestLogs
 logs = RequestLogs(sys.argv[1])
-logging = Logging(sampling_rate=1.0)
-logs.follow({"m": ModelConfig(name="m", base_path="/models", logging=logging)})
+logs.follow({"m": Logging(sampling_rate=1.0)})
 while True:
     logs.grpc("m", 1, "Predict", b"\\xfa\\x07\\xe8\\x07" + bytes(1000), b"")
 """

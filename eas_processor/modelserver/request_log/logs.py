@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from eas_processor.errors import Code
-from eas_processor.modelserver.configs import Logging, ModelConfig
+from eas_processor.modelserver.configs import Logging
 from eas_processor.modelserver.request_log.files import LogFiles
 from eas_processor.modelserver.request_log.records import Exchanged
 from eas_processor.modelserver.request_log.writer import Writer
@@ -36,9 +36,8 @@ class RequestLogs:
         self._counts: Counter[tuple[str, Code]] = Counter()
         self._counting = threading.Lock()
 
-    def follow(self, configs: Mapping[str, ModelConfig]) -> None:
-        """Log what these ask for; cheap where nothing has changed."""
-        wanted = {name: config.logging for name, config in configs.items() if config.logging}
+    def follow(self, wanted: Mapping[str, Logging]) -> None:
+        """Log these models so from now on; cheap where nothing has changed."""
         if wanted == self._logged:
             return
         for name in [name for name in self._logged if self._logged[name] != wanted.get(name)]:
@@ -48,7 +47,7 @@ class RequestLogs:
         for name, logging in wanted.items():
             if logging != self._logged.get(name):
                 self._begin(name, logging)
-        self._logged = wanted
+        self._logged = dict(wanted)
 
     def grpc(self, name: str, version: int, method: str, request: bytes, response: bytes) -> None:
         """Tell of a gRPC method's exchange: both messages as they crossed the network."""
@@ -60,10 +59,11 @@ class RequestLogs:
         """Tell of predict, classify or regress: the PredictRequest made of it, and the outputs."""
         self.grpc(name, version, method.lower(), request, outputs)
 
-    def counts(self) -> dict[tuple[str, str], int]:
+    def counts(self) -> Counter[tuple[str, str]]:
         """How many records came to what: {(model, code's name): records}."""
         with self._counting:
-            return {(name, code.name): count for (name, code), count in self._counts.items()}
+            counts = self._counts.items()
+            return Counter({(name, code.name): count for (name, code), count in counts})
 
     def close(self) -> None:
         """Write what is left, waiting for it no longer than CLOSE_TIMEOUT_S. Blocking."""
