@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from eas_processor.codec import floats, json_reader
+from eas_processor.codec import float_text, json_reader
 from eas_processor.codec.json_places import JsonError
 from eas_processor.errors import Code, ServingError
 
@@ -94,5 +94,5 @@ def _scalar(value: Any) -> bytes:
         return {None: b"null", True: b"true", False: b"false"}[value]
     if isinstance(value, float):
         wide = not -FLOAT_MAX <= value <= FLOAT_MAX
-        return floats.text(value if wide else floats.nearest_float32(value), wide)
+        return float_text.text(value if wide else float_text.nearest_float32(value), wide)
     return str(value).encode()  # an integer, or the empty {} and []

@@ -17,6 +17,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from google.protobuf import json_format
 
 from eas_processor.codec import classes, dtypes, floats, responses, serving
@@ -52,7 +53,8 @@ def _rows(outputs: dict[str, Tensor]) -> bytes:
     depth = ROWS_DEPTH if alone else ROWS_DEPTH + 1
     if alone and count and _is_integer(*outputs.values()):
         (tensor,) = outputs.values()
-        return _document(b"predictions", str(tensor.values.tolist())[:-1].encode() + b"\n    ]")
+        printed = msgspec.json.encode(tensor.values.tolist()).replace(b",", b", ")
+        return _document(b"predictions", printed[:-1] + b"\n    ]")
     columns = {name: _row_texts(name, tensor, depth) for name, tensor in outputs.items()}
     if not count:
         return _document(b"predictions", b"[]")
@@ -174,7 +176,7 @@ def _texts(name: str, tensor: Tensor, depth: int) -> list[bytes]:
     if flat.dtype.kind == "f":
         return floats.texts(flat)
     if _is_integer(tensor):
-        return str(flat.tolist())[1:-1].encode().split(b", ") if flat.size else []
+        return msgspec.json.encode(flat.tolist())[1:-1].split(b",") if flat.size else []
     raise refused(f"Failed to write JSON value for tensor type: {dtypes.name(tensor.dtype)}")
 
 

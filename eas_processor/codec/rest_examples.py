@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from eas_processor.codec import examples, json_text, serving
-from eas_processor.codec.floats import nearest_float32
+from eas_processor.codec.float_text import nearest_float32
 from eas_processor.codec.json_text import display, refused, type_name
 from eas_processor.codec.rest_request import signature_name
 from eas_processor.codec.rest_values import from_base64, is_base64

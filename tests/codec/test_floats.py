@@ -5,11 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eas_processor.codec import floats
+from eas_processor.codec import float_text, floats
 
 
 def _plainly(values: np.ndarray) -> list[bytes]:
-    return [floats.text(value, False) for value in values.tolist()]
+    return [float_text.text(value, False) for value in values.tolist()]
 
 
 def _checked(values: np.ndarray) -> None:
@@ -63,7 +63,7 @@ def test_a_double_takes_seventeen_digits(value: float, text: bytes) -> None:
 
 @given(st.lists(st.floats(), max_size=50))
 def test_many_doubles_are_printed_like_one_by_one(values: list[float]) -> None:
-    assert floats.texts(np.array(values)) == [floats.text(value, True) for value in values]
+    assert floats.texts(np.array(values)) == [float_text.text(value, True) for value in values]
 
 
 @given(st.lists(st.floats(width=32), max_size=50))
@@ -79,7 +79,7 @@ def test_doubles_of_all_lengths_are_printed_like_one_by_one(seed: int) -> None:
     short = random.integers(-(10**6), 10**6, 2000) * 10.0 ** random.integers(-300, 300, 2000)
     whole = random.integers(0, 1 << 60, 2000).astype(np.float64)
     values = np.concatenate((anything, short, short * (1 + 1e-12), whole, [0.0, -0.0, 5e-324]))
-    assert floats.texts(values) == [floats.text(value, True) for value in values.tolist()]
+    assert floats.texts(values) == [float_text.text(value, True) for value in values.tolist()]
 
 
 def test_halves_that_are_no_numbers_have_names() -> None:
