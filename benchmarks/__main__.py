@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import platform
-import signal
 import sys
 import tempfile
 import time
@@ -34,7 +33,6 @@ EXIT_INTERRUPTED = 130
 def main() -> int:
     """Read the options, make what is missing, measure, report."""
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         find_wrk()
         with environments.alone():
@@ -48,10 +46,6 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; all servers are ended", file=sys.stderr)
         return EXIT_INTERRUPTED
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _options() -> argparse.Namespace:

@@ -3,6 +3,9 @@
 One `eas-processor serve` with REST and gRPC beside the EAS dialect; bare `grpc.aio` echo and the
 bare HTTP echo host are the floors. Rounds are interleaved, ratios are formed inside a round. Where
 the time goes: CPU time of the host and of its workers for each answer, and the codec by itself.
+
+`--share 0.15` holds every process but the workers to a part of a core: what two host processes
+bring where the machine has room for them, on one that has not.
 """
 
 import http.client
@@ -31,11 +34,13 @@ from benchmarks.models import MODELS, OUTPUT, Model
 from benchmarks.processes import POLL_S, Program, free_port
 from benchmarks.results import Results, Sample
 from benchmarks.setting import PROGRAMS, READY_S_MAX, compare
+from benchmarks.share import held
 from eas_processor import process
 from eas_processor.codec import binary, rest, serving, signatures, tensors
 
 EXIT_FAILED = 3
 ANSWER_S_MAX = 30.0
+LONE = 1
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 PROTOBUF = {"Content-Type": binary.PROTOBUF, "Accept": binary.PROTOBUF}
 JSON = {"Content-Type": "application/json"}
@@ -73,15 +78,18 @@ def _cpu_s(program: Program) -> tuple[float, float]:
     """Of the host's processes and of its workers."""
     host = workers = 0.0
     for pid, (_, used_s) in program.tree().items():
-        try:
-            is_worker = b"eas_processor/worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if is_worker:
+        if _is_worker(pid):
             workers += used_s
         else:
             host += used_s
     return host, workers
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"eas_processor/worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 class Server:
@@ -283,8 +291,15 @@ def _known(server: Server) -> signatures.Signatures:
 @click.option("--connections", multiple=True, type=int, default=(1, 64), show_default=True)
 @click.option("--seconds", default=2, show_default=True)
 @click.option("--rounds", default=4, show_default=True)
+@click.option("--share", type=click.FloatRange(0.02, 1),
+              help="Hold each process that is no worker to this part of a core.")  # fmt: skip
 def main(
-    names: Sequence[str], processor: str, connections: Sequence[int], seconds: int, rounds: int
+    names: Sequence[str],
+    processor: str,
+    connections: Sequence[int],
+    seconds: int,
+    rounds: int,
+    share: float | None,
 ) -> None:
     """Ask the same model in every dialect, and compare."""
     try:
@@ -293,14 +308,19 @@ def main(
         environments.processor_python(processor)
         with environments.alone():
             for name in names:
-                _run(MODELS[name](), processor, connections, seconds, rounds)
+                _run(MODELS[name](), processor, connections, seconds, rounds, share)
     except BenchmarkError as error:
         click.echo(error, err=True)
         sys.exit(EXIT_FAILED)
 
 
 def _run(
-    model: Model, processor: str, connections: Sequence[int], seconds: int, rounds: int
+    model: Model,
+    processor: str,
+    connections: Sequence[int],
+    seconds: int,
+    rounds: int,
+    share: float | None,
 ) -> None:
     results = Results()
     with tempfile.TemporaryDirectory(prefix="eas-benchmark-") as name, ExitStack() as stack:
@@ -312,6 +332,9 @@ def _run(
             server.wait_ready()
         bodies = Bodies.of(model)
         ways = _ways(servers[0], servers[1], bodies, folder, stack)
+        if share is not None:
+            pids = {pid for way in ways for pid in way.program.tree()}
+            stack.enter_context(held((pid for pid in pids if not _is_worker(pid)), share))
         codec_us = _codec_us(model, bodies, _known(servers[0]))
         for way in ways:
             way.load(min(16, max(connections)), 1)  # warm-up, not counted
@@ -359,8 +382,10 @@ def _tell_ratios(
 
         line(f"{count} open: gRPC, of the bare echo's rate (goal 0.75)", rates(GRPC, ECHO))
         line(f"{count} open: two host processes, of one's rate", rates(GRPC_FRONTS, GRPC))
+    if LONE not in connections:
+        return
     for title in (JSON_ROWS, JSON_COLUMNS):
-        cells = [(model.name, title, min(connections)), (model.name, BINARY, min(connections))]
+        cells = [(model.name, title, LONE), (model.name, BINARY, LONE)]
         rest_of = results.paired(cells, lambda a, b, t=title: (a.p50_us - codec_us[t]) / b.p50_us)
         line(f"{title}, lone: without reading it, of a binary one (goal 1.3)", rest_of)
 

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,11 @@ def cache_folder() -> Path:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Two benchmarks at once would measure each other: the second one is refused."""
+    """Two benchmarks at once would measure each other: the second one is refused.
+
+    SIGTERM interrupts as Ctrl-C does: what was started is ended.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "running").open("w") as marker:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks.environments import alone
 from benchmarks.failure import BenchmarkError
 from benchmarks.processes import Program, free_port
 from benchmarks.results import Sample
@@ -91,7 +92,7 @@ def main(
 ) -> None:
     """Compare hosts of several numbers of processes."""
     seen: dict[tuple[int, int], list[tuple[Sample, float]]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+    with alone(), tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         hosts = [
             stack.enter_context(closing(Host(Path(folder), number, workers))) for number in numbers
         ]
