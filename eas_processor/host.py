@@ -12,7 +12,7 @@ import signal
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -22,7 +22,6 @@ from eas_processor.api.ops import OpsApi
 from eas_processor.config import Limits
 from eas_processor.control import Control
 from eas_processor.errors import StartError
-from eas_processor.fronts.hosting import Fronts
 from eas_processor.http.messages import Request
 from eas_processor.http.router import Resolver, Route, Router, Target
 from eas_processor.http.server import HttpServer
@@ -31,6 +30,9 @@ from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.watching import Watching
 from eas_processor.pool.bodies import Bodies
 from eas_processor.serving.service import Service
+
+if TYPE_CHECKING:  # one process alone has none of its memory
+    from eas_processor.fronts.hosting import Fronts
 
 TICK_S = 0.1
 PAGE = "/metrics"

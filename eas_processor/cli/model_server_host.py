@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from eas_processor.api.rest import RestApi
-from eas_processor.cli.serve import say
+from eas_processor.cli.speaker import say
 from eas_processor.fronts import dialects
 from eas_processor.fronts.hosting import Fronts
 from eas_processor.fronts.messages import Grpc, Serving

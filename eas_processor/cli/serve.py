@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +132,7 @@ def command(
 
     from eas_processor import process
     from eas_processor.cli import bounds, model_server
+    from eas_processor.cli.speaker import Speaker
     from eas_processor.config import load_service
     from eas_processor.errors import ConfigError
     from eas_processor.http import tls
@@ -162,18 +162,21 @@ def command(
     watched = watching.start(observing)
 
     async def run() -> None:
-        from eas_processor.fronts.hosting import Fronts
-        from eas_processor.fronts.messages import Grpc, Serving
         from eas_processor.host import Host
         from eas_processor.pool.awake import Awake
         from eas_processor.serving.deployment import Deployment
 
         deployment = Deployment(read, Awake(), lambda: running.forget_routes())
         deployment.add(plans)
-        serving = Serving(grpc=None if grpc_port is None else Grpc(grpc_port, list(pem)))
-        fronts = None
-        if host_processes > 1:
-            fronts = Fronts(host_processes, limits, observing, pem, serving)
+        serving = fronts = None  # whoever needs neither has none of their memory
+        if grpc_port is not None or host_processes > 1:
+            from eas_processor.fronts.messages import Grpc, Serving
+
+            serving = Serving(grpc=None if grpc_port is None else Grpc(grpc_port, list(pem)))
+            if host_processes > 1:
+                from eas_processor.fronts.hosting import Fronts
+
+                fronts = Fronts(host_processes, limits, observing, pem, serving)
         running = Host(
             deployment,
             limits,
@@ -185,7 +188,7 @@ def command(
         if fronts is not None:
             running.share_with(fronts)
         scheme = "https" if secured else "http"
-        speaker = _Speaker(list(plans.values()), shown(host), scheme)
+        speaker = Speaker(list(plans.values()), shown(host), scheme)
         await running.run(host, port, speaker.listening, speaker.ready)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -193,11 +196,15 @@ def command(
 
 
 def _grpc(
-    deployment: Deployment, watched: Watching, host: str, serving: Serving, fronts: Fronts | None
+    deployment: Deployment,
+    watched: Watching,
+    host: str,
+    serving: Serving | None,
+    fronts: Fronts | None,
 ) -> Listeners:
     """What listens beside HTTP: gRPC, where a port was given, with HTTP's certificates."""
-    grpc = serving.grpc
-    if grpc is None:
+    grpc = serving.grpc if serving is not None else None
+    if serving is None or grpc is None:
         return lambda metrics, bodies: ()
     from eas_processor.fronts import dialects
     from eas_processor.rpc import tfserving
@@ -270,30 +277,3 @@ def _reader(
         return ServicePlan(config, Registry(folders), limits, progress.for_stream(), shared)
 
     return read
-
-
-class _Speaker:
-    """Says on standard error what a person at a terminal wants to know."""
-
-    def __init__(self, plans: list[ServicePlan], host: str, scheme: str) -> None:
-        self._plans = plans
-        self._base = f"{scheme}://{host}"
-
-    def listening(self, port: int) -> None:
-        """The port is open; nothing is ready yet."""
-        self._base += f":{port}"
-        for plan in self._plans:
-            if plan.generated_token:
-                say(f"{plan.name}: generated token {plan.token}")
-        say(f"listening on {self._base}")
-
-    def ready(self) -> None:
-        """All services are."""
-        for plan in self._plans:
-            say(f"{plan.name}: ready at {self._base}/api/predict/{plan.name}")
-
-
-def say(text: str) -> None:
-    """A line on standard error for a person at a terminal."""
-    with contextlib.suppress(OSError):  # nobody listens: no reason not to serve
-        click.echo(text, err=True)
