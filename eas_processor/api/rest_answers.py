@@ -14,7 +14,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.http.messages import JSON, Headers, Request
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Dialect, Series
-from eas_processor.serving.service import Unknown
+from eas_processor.serving.service import is_for_others
 
 STATUSES: dict[int, int] = {
     Code.OK: 200,
@@ -151,7 +151,7 @@ class Resource:
         try:
             handler.run(request)
         except ServingError as error:
-            if isinstance(error, Unknown) and self._elsewhere is not None:
+            if self._elsewhere is not None and is_for_others(error, len(request.body)):
                 self._elsewhere(request)
             else:
                 self._answers.fail(request, handler.series, error)

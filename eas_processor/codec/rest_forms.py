@@ -162,6 +162,8 @@ def first_form(root: Any, known: Signatures) -> Form:
 
 
 def _other(value: Any) -> Any:
+    if isinstance(value, simdjson.Object):
+        raise NotPlain
     return value.as_list() if isinstance(value, simdjson.Array) else value
 
 

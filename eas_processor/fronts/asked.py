@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eas_processor.fronts.messages import Question, Reply
+import structlog
+
+from eas_processor.fronts.messages import Question, Reply, Rest
 from eas_processor.http.messages import TEXT, Application, Head, Headers, Request
+
+log = structlog.get_logger("fronts")
 
 
 class _Elsewhere:
@@ -37,7 +41,6 @@ class Asked(Request):
         super().__init__(self._elsewhere, head, question.started_s)  # type: ignore[arg-type]
         self._answer = answer
         self._number = question.number
-        self.body = question.body
         self.id = question.id
         self.about = () if question.watched else None
 
@@ -75,11 +78,16 @@ class Questions:
         self._open: dict[int, Asked] = {}
 
     def ask(self, question: Question) -> None:
-        """Let the host's own dialects answer."""
+        """Let the host's own dialects answer, perhaps by the head alone."""
         asked = self._open[question.number] = Asked(question, self._answered)
-        self._app.begin(asked)
-        if asked.rendered is None:
-            self._app.handle(asked)
+        _attempt(self._app.begin, asked)
+
+    def rest(self, rest: Rest) -> None:
+        """The body of a question has come."""
+        asked = self._open.get(rest.number)
+        if asked is not None:
+            asked.body = rest.body
+            _attempt(self._app.handle, asked)
 
     def forget(self, number: int) -> None:
         """The client of one has left."""
@@ -95,3 +103,12 @@ class Questions:
     def _answered(self, reply: Reply) -> None:
         self._open.pop(reply.number, None)
         self._send(reply)
+
+
+def _attempt(work: Callable[[Request], None], asked: Asked) -> None:
+    """What goes wrong with one request must not end the front, and with it all of its others."""
+    try:
+        work(asked)
+    except Exception:
+        log.exception("request failed", target=asked.target.decode("latin-1"))
+        asked.respond(500, b"an error of the server; its log tells more\n")

@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+import structlog
+
 from eas_processor.errors import Code, ServingError
-from eas_processor.fronts.messages import Call, Forgotten, Returned
+from eas_processor.fronts.messages import Call, Forgotten, Returned, plain
 from eas_processor.http2.heads import Head
 from eas_processor.rpc.context import Context
 from eas_processor.rpc.dispatch import Method, Methods, Unary
+
+log = structlog.get_logger("fronts")
 
 
 class CallRelay:
@@ -68,7 +72,7 @@ class Calls:
 
     def forget(self, number: int) -> None:
         """The client of one has left."""
-        task = self._open.get(number)
+        task = self._open.pop(number, None)
         if task is not None:
             task.cancel()
 
@@ -87,8 +91,15 @@ class Calls:
         try:
             if not isinstance(method, Unary):
                 raise ServingError(Code.UNIMPLEMENTED, "Method not found!")
-            body = await method.answer(call.body, context)
+            returned = Returned(call.number, Code.OK, "", await method.answer(call.body, context))
         except ServingError as error:
-            self._send(Returned(call.number, error.code, error.message, b""))
-        else:
-            self._send(Returned(call.number, Code.OK, "", body))
+            returned = Returned(call.number, error.code, plain(error.message), b"")
+        except asyncio.CancelledError:
+            if call.number not in self._open:  # nobody waits for it
+                raise
+            returned = Returned(call.number, Code.CANCELLED, "the server ends", b"")
+        except Exception:
+            log.exception("a call failed", path=call.path.decode("latin-1"))
+            words = "an error of the server; see log"
+            returned = Returned(call.number, Code.INTERNAL, words, b"")
+        self._send(returned)

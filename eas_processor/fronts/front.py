@@ -153,7 +153,6 @@ class Front:
         self._connections.show(self._server.connections)
         self._server.tick(now_s)
         self.mirror.tick(now_s)
-        self._relay.tick(now_s)
         for tick in self._watching.ticks:
             tick()
 

@@ -10,8 +10,8 @@ import msgspec
 import structlog
 
 from eas_processor.config import Limits
-from eas_processor.errors import ServingError
-from eas_processor.fronts.messages import Deployed, Drain, Serving, Setup
+from eas_processor.errors import ServingError, StartError
+from eas_processor.fronts.messages import Deployed, Drain, Serving, Setup, encode
 from eas_processor.fronts.process import FrontProcess
 from eas_processor.fronts.publishing import Publisher
 from eas_processor.fronts.tally import Tally
@@ -74,7 +74,10 @@ class Fronts:
     # life
 
     def at(self, address: str, port: int | None) -> None:
-        """Where they are to listen for HTTP, if anywhere; said before they start."""
+        """Where they are to listen for HTTP, if anywhere; said before they start.
+
+        Raises StartError for what can not be told them.
+        """
         assert self._connections is not None
         self._setup = Setup(
             0,
@@ -87,6 +90,11 @@ class Fronts:
             self._observing,
             self._connections.number,
         )
+        try:
+            encode(self._setup)
+        except UnicodeEncodeError as error:
+            words = f"several host processes need paths in UTF-8; this is none: {error.object!r}"
+            raise StartError(words) from None
 
     async def start(self) -> None:
         """Start the processes."""
@@ -127,7 +135,14 @@ class Fronts:
         failures = 0
         while not self._stopping:
             started_s = time.monotonic()
-            reason = await self._run(index)
+            try:
+                reason = await self._run(index)
+            except Exception as error:  # the place must not stay empty
+                log.exception("process not kept", process=index + 1)
+                reason = repr(error)
+                if index in self._fronts:
+                    self._fronts[index].kill()
+                    self._ended(index)
             if self._stopping:
                 return
             failures = 1 if time.monotonic() - started_s > STABLE_AFTER_S else failures + 1
@@ -166,15 +181,20 @@ class Fronts:
 
     def publish(self) -> None:
         """Tell them what has changed; called at each change that is known, and at each tick."""
-        if self._publisher is None or not self._keepers:
-            return
-        deployed = self._publisher.deployed(self._open, self.logged())
+        if self._publisher is not None and self._keepers:
+            try:
+                self._publish(self._publisher)
+            except Exception:  # which is no reason to serve nobody
+                log.exception("fronts not told")
+
+    def _publish(self, publisher: Publisher) -> None:
+        deployed = publisher.deployed(self._open, self.logged())
         self._lend(deployed)
         if deployed != self._told:
             self._told = deployed
             for front in tuple(self._fronts.values()):
                 front.send(deployed)
-        for lost in self._publisher.lost():
+        for lost in publisher.lost():
             for front in tuple(self._fronts.values()):
                 front.give_back(lost.worker)
                 front.send(lost)
@@ -191,12 +211,9 @@ class Fronts:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            try:
-                self.publish()
-                for front in tuple(self._fronts.values()):
-                    front.tick(time.monotonic())
-            except Exception:  # without the next tick they would learn nothing any more
-                log.exception("fronts not told")
+            self.publish()
+            for front in tuple(self._fronts.values()):
+                front.tick(time.monotonic())
 
     # how they are
 

@@ -35,7 +35,7 @@ class Link(asyncio.Protocol, Generic[Heard]):
     def send(self, message: ToFront | ToHost) -> None:
         """Tell the other side, if it is still there."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encode(message))
+            self._transport.writelines(encode(message))
 
     def close(self) -> None:
         """End the connection."""

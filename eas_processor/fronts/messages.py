@@ -186,18 +186,24 @@ class Hung(msgspec.Struct, frozen=True, tag=True):
 
 
 class Question(msgspec.Struct, frozen=True, tag=True):
-    """A request that process 1 is to answer: see `http.messages.Request`."""
+    """The head of a request that process 1 is to answer: see `http.messages.Request`."""
 
     number: int
     method: bytes
     target: bytes
     headers: list[tuple[bytes, bytes]]
-    body: bytes
     id: bytes
     unpacked: bool
     watched: bool
     started_s: float
     local_address: tuple[str, int]
+
+
+class Rest(msgspec.Struct, frozen=True, tag=True):
+    """The body of a question, once it has come as a whole."""
+
+    number: int
+    body: bytes
 
 
 class Call(msgspec.Struct, frozen=True, tag=True):
@@ -239,17 +245,22 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 ToFront = Setup | Deployed | Lost | Drain | CountsWanted | Reply | Returned
-ToHost = Counts | Released | Hung | Question | Call | Forgotten
+ToHost = Counts | Released | Hung | Question | Rest | Call | Forgotten
 
 Message = TypeVar("Message")
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def encode(message: ToFront | ToHost) -> bytes:
-    """A message as it travels."""
+def encode(message: ToFront | ToHost) -> tuple[bytes, bytes]:
+    """A message as it travels: its length, and itself. Raises UnicodeEncodeError; see `plain`."""
     data = _encode(message)
-    return LENGTH.pack(len(data)) + data
+    return LENGTH.pack(len(data)), data
+
+
+def plain(text: str) -> str:
+    """Words that can travel: what a path holds that is not UTF-8 is replaced."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Decoder(Generic[Message]):

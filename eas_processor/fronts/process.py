@@ -25,6 +25,7 @@ from eas_processor.fronts.messages import (
     Hung,
     Question,
     Released,
+    Rest,
     ToFront,
     ToHost,
 )
@@ -151,6 +152,8 @@ class FrontProcess:
         match message:
             case Question():
                 self._questions.ask(message)
+            case Rest():
+                self._questions.rest(message)
             case Call():
                 self._calls.ask(message)
             case Forgotten(number):

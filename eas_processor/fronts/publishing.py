@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import count
 
-from eas_processor.fronts.messages import Deployed, LaneState, Lost, ServiceState, VersionState
+from eas_processor.fronts.messages import (
+    Deployed,
+    LaneState,
+    Lost,
+    ServiceState,
+    VersionState,
+    plain,
+)
 from eas_processor.modelserver.configs import Logging
 from eas_processor.pool.board import Board, Row
 from eas_processor.pool.worker import Worker
@@ -51,7 +58,7 @@ class Publisher:
             if worker.exit_reason and not self._is_ready(worker):
                 del self.workers[number]
                 self._board.give_back(self._rows.pop(number))
-                yield Lost(number, worker.exit_reason)
+                yield Lost(number, plain(worker.exit_reason))
 
     def _forget(self, services: tuple[Service, ...]) -> None:
         """Let go of versions and bounds that are no more."""
@@ -73,7 +80,7 @@ class Publisher:
             rate.requests_per_s if rate else 0,
             self._row(rate) if rate else NO_ROW,
             dict(service.labels),
-            service.trouble,
+            plain(service.trouble),
             [self._version(version) for version in service.versions.values()],
         )
 
@@ -87,7 +94,7 @@ class Publisher:
             self._versions[version],
             version.number,
             state.name,
-            version.lifecycle.reason,
+            plain(version.lifecycle.reason),
             version.plan.processor,
             version.queue.calls_max,
             self._row(version.queue),

@@ -1,19 +1,19 @@
 """What a front does not answer itself: it asks process 1, and gives its answer on.
 
-So every dialect and every page is there on every process, and tells of all.
+So every dialect and every page is there on every process, and tells of all. Process 1 is told the
+head of a request first: what it refuses by that alone is not kept here, nor sent there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from eas_processor.fronts.messages import Forgotten, Question, Reply
+from eas_processor.fronts.messages import Forgotten, Question, Reply, Rest
 from eas_processor.http.messages import TEXT, Request
 from eas_processor.http.router import Route, Target
 from eas_processor.serving.service import Service
 
-TIMEOUT_S_MIN = 10.0
-LATE_S = 1.0  # how long past a request's end process 1 may take to say so
+TIMEOUT_S_MIN = 10.0  # for a request to arrive
 
 
 class _Sent:
@@ -21,11 +21,11 @@ class _Sent:
 
     def __init__(self, forget: Callable[[int], None], number: int) -> None:
         self._forget = forget
-        self._number = number
+        self.number = number
 
     def abandon(self) -> None:
         """Process 1 need not answer any more."""
-        self._forget(self._number)
+        self._forget(self.number)
 
     def give_way(self) -> None:
         """Its answer may still be read."""
@@ -37,7 +37,7 @@ class Relay:
     def __init__(
         self,
         services: Mapping[str, Service],
-        send: Callable[[Question | Forgotten], None],
+        send: Callable[[Question | Rest | Forgotten], None],
         numbers: Iterator[int],
     ) -> None:
         self._services = services
@@ -48,10 +48,15 @@ class Relay:
     def resolve(self, target: Target) -> Route:
         """Always; so it comes last."""
         timeouts_s = (service.request_timeout_s for service in self._services.values())
-        return Route(self.ask, max(timeouts_s, default=0.0) + TIMEOUT_S_MIN)
+        timeout_s = max(timeouts_s, default=0.0) + TIMEOUT_S_MIN
+        return Route(self._whole, timeout_s, self._head, refuse=self._refuse)
 
     def ask(self, request: Request) -> None:
-        """Let process 1 answer."""
+        """Let process 1 answer a request that is all here."""
+        self._head(request)
+        self._whole(request)
+
+    def _head(self, request: Request) -> None:
         number = next(self._numbers)
         self._waiting[number] = request
         request.waiter = _Sent(self._forget, number)
@@ -61,7 +66,6 @@ class Relay:
                 request.method,
                 request.target,
                 request.headers,
-                bytes(request.body),
                 request.id,
                 bool(request.head.encoding),
                 request.about is not None,
@@ -69,6 +73,16 @@ class Relay:
                 request.local_address,
             )
         )
+
+    def _whole(self, request: Request) -> None:
+        if isinstance(request.waiter, _Sent):
+            self._send(Rest(request.waiter.number, bytes(request.body)))
+
+    def _refuse(self, request: Request, status: int, words: str) -> None:
+        """Its body has gone wrong."""
+        if isinstance(request.waiter, _Sent):
+            request.waiter.abandon()
+        request.respond(status, (words + "\n").encode(), TEXT)
 
     def _forget(self, number: int) -> None:
         if self._waiting.pop(number, None) is not None:
@@ -82,10 +96,3 @@ class Relay:
                 request.about = reply.about
             headers = tuple(reply.headers)
             request.respond(reply.status, reply.body, reply.content_type, headers, reply.close)
-
-    def tick(self, now_s: float) -> None:
-        """Answer those that process 1 leaves waiting; called a few times a second."""
-        for number, request in tuple(self._waiting.items()):
-            if now_s > request.deadline_s + LATE_S:
-                self._forget(number)
-                request.respond(503, b"the host did not answer in time\n", TEXT)

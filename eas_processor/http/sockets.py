@@ -63,12 +63,33 @@ async def listen(
 def free_port(host: str, port: int) -> int:
     """The port (0: any) if nobody listens there yet, also if others share it. Raises StartError.
 
-    To be asked by the first of several who will share it: it would be let in anywhere.
+    To be asked by the first of several who will share it: it would be let in anywhere. Whoever asks
+    keeps the port from all others who ask, until its process ends.
     """
     sockets = bound(host, port)
     found = port_of(sockets)
-    close(sockets)
+    try:
+        _claim(f"\0eas-processor {host} {found}")
+    except OSError as error:
+        raise no_port(host, found, error) from None
+    finally:
+        close(sockets)
     return found
+
+
+_claims: dict[str, socket.socket] = {}
+
+
+def _claim(name: str) -> None:
+    """Take a name that one process of this network can have; its end gives it back."""
+    if name not in _claims:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(name)
+        except OSError:
+            claim.close()
+            raise
+        _claims[name] = claim
 
 
 def port_of(sockets: list[socket.socket]) -> int:

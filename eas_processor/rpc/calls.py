@@ -21,7 +21,7 @@ from eas_processor.rpc.context import Context
 from eas_processor.rpc.dispatch import Method
 from eas_processor.rpc.routes import Route
 from eas_processor.rpc.status import DIALECT
-from eas_processor.serving.service import Unknown
+from eas_processor.serving.service import is_for_others
 from eas_processor.worker.frames import Kind
 
 PREDICT = int(Kind.PREDICT)
@@ -160,7 +160,7 @@ class Front:
             try:
                 response = await handler(request)
             except ServingError as error:
-                if isinstance(error, Unknown) and elsewhere is not None:
+                if elsewhere is not None and is_for_others(error, len(body)):
                     return await elsewhere(body, context)
                 self._over(path, request, error.code, 0)
                 raise

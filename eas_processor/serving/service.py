@@ -20,6 +20,8 @@ from eas_processor.serving.admission import RateLimit
 from eas_processor.serving.lifecycle import State
 from eas_processor.serving.version import Version, VersionPlan
 
+ELSEWHERE_BYTES_MAX = 8 << 20  # of a request
+
 log = structlog.get_logger("service")
 
 
@@ -192,6 +194,14 @@ def unknown(name: str, number: int | None = None, label: str | None = None) -> U
         return Unknown(Code.INVALID_ARGUMENT, f"Unrecognized servable version label: {label}")
     asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
     return Unknown(Code.NOT_FOUND, f"Servable not found for request: {asked}")
+
+
+def is_for_others(error: ServingError, body_bytes: int) -> bool:
+    """Whether another process of the host is to be asked: it may know already what is new here.
+
+    A long request of a client that errs is not worth being sent there.
+    """
+    return isinstance(error, Unknown) and body_bytes <= ELSEWHERE_BYTES_MAX
 
 
 _NEARNESS = {State.READY: 2, State.DEGRADED: 2, State.DRAINING: 1}

@@ -283,3 +283,18 @@ def test_a_port_that_is_taken_is_told(folder, tmp_path):
             with pytest.raises(AssertionError, match="ended early"):
                 second.until(lambda: False)
             assert f"{others[name]}" in second.log and "in use" in second.log
+
+
+def test_a_path_that_is_no_text_ends_nothing(tmp_path):
+    base = tmp_path / os.fsdecode(b"e\xff")
+    base.mkdir()
+    flags = (f"--model_base_path={base}", "--model_name=m", "--max_num_load_retries=0")
+    with Several(tmp_path, *flags) as server:
+        server.wait_complete()
+        assert server.predict("m", 1.0).status == 404
+        assert len(server.pids) == PROCESSES
+    logs = tmp_path / os.fsdecode(b"l\xff")
+    second = Several(tmp_path, f"--request_log_dir={logs}", *flags)
+    with pytest.raises(AssertionError, match="ended early"):
+        second.until(lambda: False)
+    assert "several host processes need paths in UTF-8" in second.log

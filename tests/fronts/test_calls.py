@@ -35,13 +35,13 @@ class Scene:
         self.relay = CallRelay(self._to_host, itertools.count(1))
 
     def _to_front(self, message):
-        (told,) = Decoder(ToFront).feed(encode(message))
+        (told,) = Decoder(ToFront).feed(b"".join(encode(message)))
         self.said.append(told)
         assert isinstance(told, Returned)
         self.relay.returned(told)
 
     def _to_host(self, message):
-        (told,) = Decoder(ToHost).feed(encode(message))
+        (told,) = Decoder(ToHost).feed(b"".join(encode(message)))
         self.said.append(told)
         if isinstance(told, Call):
             self.calls.ask(told)
