@@ -6,11 +6,12 @@ read(data)  {key: Signature}; remembered, so a version's bytes may be passed eac
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eas_processor.codec import serving
+from eas_processor.codec.dtypes import DT_INT64
 from eas_processor.errors import Code, ServingError
 
 PREDICT_METHODS = (serving.METHOD_PREDICT, serving.METHOD_CLASSIFY, serving.METHOD_REGRESS)
@@ -72,12 +73,30 @@ def _signature(key: str, definition: Any) -> Signature:
     return Signature(
         key=key,
         method_name=definition.method_name,
-        inputs={name: _spec(name, definition.inputs[name]) for name in sorted(definition.inputs)},
-        outputs={
-            name: _spec(name, definition.outputs[name]) for name in sorted(definition.outputs)
-        },
+        inputs=_specs(definition.inputs),
+        outputs=_specs(definition.outputs),
         defaults=frozenset(definition.defaults),
     )
+
+
+def _specs(infos: Any) -> dict[str, Spec]:
+    return {spec.name: spec for name in sorted(infos) for spec in _parts(name, infos[name])}
+
+
+def _parts(name: str, info: Any) -> Iterator[Spec]:
+    """A dense tensor is one part; a sparse or ragged one is asked for by its components."""
+    encoding = info.WhichOneof("encoding")
+    if encoding == "coo_sparse":
+        sparse, shape = info.coo_sparse, info.tensor_shape
+        rank = -1 if shape.unknown_rank else len(shape.dim)
+        yield Spec(f"{name}/indices", DT_INT64, (-1, rank), sparse.indices_tensor_name)
+        yield Spec(f"{name}/values", info.dtype, (-1,), sparse.values_tensor_name)
+        yield Spec(f"{name}/dense_shape", DT_INT64, (rank,), sparse.dense_shape_tensor_name)
+    elif encoding == "composite_tensor":
+        for place, component in enumerate(info.composite_tensor.components):
+            yield from _parts(f"{name}/{place}", component)
+    else:
+        yield _spec(name, info)
 
 
 def _spec(name: str, info: Any) -> Spec:

@@ -29,6 +29,8 @@ def start(found, config, chosen, serving, with_gpus, note):
     session.optimise(proto, serving, note)
     ops.load_libraries(serving.op_libraries)
     model = load.load(found, proto, chosen.saved_model_tags, serving.saved_model_tags)
+    for text in model.notes:
+        note(text)
     if with_gpus:
         device.check_gpu(model.session, config)
     pool = runner.SESSIONS_POOL if has_pool else runner.IN_CALLERS_THREAD

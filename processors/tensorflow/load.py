@@ -15,8 +15,8 @@ SERVE = "serve"
 LOADING_ERRORS = (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError)
 
 # signatures: Signature by name, empty for a frozen graph; default: a Signature or signatures.Graph;
-# signature_map: a serialised SignatureDefMap, empty for a frozen graph
-Model = collections.namedtuple("Model", "session signatures default signature_map")
+# signature_map: a serialised SignatureDefMap, empty for a frozen graph; notes: for the user
+Model = collections.namedtuple("Model", "session signatures default signature_map notes")
 
 
 def load(found, config_proto, tags=(), flag_tags=()):
@@ -46,10 +46,18 @@ def _load_saved_model(folder, session, tags, flag_tags):
         loader.load(session, list(meta_graph.meta_info_def.tags))
     except LOADING_ERRORS as error:
         raise _not_loadable("the SavedModel '%s'" % folder, written_by, error) from error
-    found = signatures.read(meta_graph.signature_def, _defaults)
+
+    def dtype_of(name):
+        try:
+            return session.graph.get_tensor_by_name(name).dtype.as_datatype_enum
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    found = signatures.read(meta_graph.signature_def, _defaults, dtype_of)
     name = signatures.default_name(found)
     default = signatures.Graph(session.graph) if name is None else found[name]
-    return Model(session, found, default, signature_map(meta_graph.signature_def))
+    described = signature_map(meta_graph.signature_def)
+    return Model(session, found, default, described, ops.notes(meta_graph.graph_def))
 
 
 def signature_map(definitions):
@@ -117,7 +125,7 @@ def _load_graph(path, session):
         raise StartError(
             "a table of the frozen graph '%s' cannot be filled: %s" % (path, first_line(str(error)))
         ) from error
-    return Model(session, {}, signatures.Graph(graph), b"")
+    return Model(session, {}, signatures.Graph(graph), b"", ops.notes(definition))
 
 
 def _read_graph(path):

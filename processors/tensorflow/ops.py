@@ -5,6 +5,7 @@ that need it.
 """
 
 import importlib
+import itertools
 import warnings
 
 from eas_processor.errors import StartError
@@ -17,6 +18,10 @@ LISTED_MAX = 10
 # Ops of newer versions that only get variables ready for saving and compute nothing: without them a
 # model serves the same numbers, and an older TensorFlow can load it.
 ONLY_FOR_SAVING = frozenset(["DisableCopyOnRead"])
+
+
+# These call a function of the Python process that wrote the model, which no model file holds.
+CALLING_PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
 
 
 def load_libraries(paths):
@@ -63,9 +68,24 @@ def check(graph_def, written_by):
     raise StartError(text)
 
 
+def notes(graph_def):
+    """What the user should know of a graph that can be loaded."""
+    names = [node.name for node in _nodes(graph_def) if node.op in CALLING_PYTHON]
+    if not names:
+        return []
+    return [
+        "the model calls Python functions (py_func, py_function or numpy_function), which a model"
+        " file does not hold: whatever needs %s will fail" % ", ".join(names[:LISTED_MAX])
+    ]
+
+
+def _nodes(graph_def):
+    functions = graph_def.library.function
+    return itertools.chain(graph_def.node, *[function.node_def for function in functions])
+
+
 def _silence(graph_def):
-    nodes = [graph_def.node] + [function.node_def for function in graph_def.library.function]
-    for node in (node for some in nodes for node in some):
+    for node in _nodes(graph_def):
         if node.op in ONLY_FOR_SAVING:
             node.op = "NoOp"
             node.attr.clear()
@@ -90,10 +110,7 @@ def _bring_in_contrib(unknown):
 
 def _unknown(graph_def):
     functions = {function.signature.name for function in graph_def.library.function}
-    used = {node.op for node in graph_def.node}
-    for function in graph_def.library.function:
-        used.update(node.op for node in function.node_def)
-    used -= functions
+    used = {node.op for node in _nodes(graph_def)} - functions
     if IS_1:
         return sorted(used - _registered_in_1())
     from tensorflow.python.framework import op_def_registry

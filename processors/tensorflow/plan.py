@@ -76,6 +76,8 @@ def make(signature, runner, codec_of, input_names, output_names):
     """
     inputs = _inputs(signature, codec_of, input_names)
     outputs = _outputs(signature, codec_of, output_names)
+    if not outputs:
+        raise _invalid("Must specify at least one target to fetch or execute.")
     absent = {
         signature.inputs[alias].name: value
         for alias, value in signature.defaults.items()

@@ -18,6 +18,11 @@ CALLABLES_MAX = 64  # a client's choice of outputs must not fill the memory
 IN_CALLERS_THREAD = -1
 SESSIONS_POOL = 0
 
+TRACEBACK = "\nTraceback (most recent call last)"  # of a Python function that an op calls
+# 2.x tells first where in the user's program the node was made; its last line begins so.
+GRAPH_ERROR = "Graph execution error:"
+ORIGINS = (GRAPH_ERROR, "<stack traces unavailable>", "Node: ")
+
 # What these mean to a client of a service is not what an op means by them: the service is there,
 # is ready, lets the client in.
 INTERNAL_TO_CLIENTS = frozenset(
@@ -42,6 +47,7 @@ class OpFailure(ServingError):
             code = Code(code)
         except ValueError:
             code = Code.UNKNOWN
+        message = message.split(TRACEBACK)[0]
         self.own = (code, message.strip() or "no message")
         if code in INTERNAL_TO_CLIENTS:
             code = Code.INTERNAL
@@ -131,6 +137,9 @@ def _array(value):
 def first_line(text):
     """What happened, without the trace; of several root errors the first one."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if lines and lines[0].startswith(GRAPH_ERROR):
+        ends = [place for place, line in enumerate(lines) if line.startswith(ORIGINS)]
+        lines = lines[ends[-1] + 1 :] or lines
     for line in lines[:3]:
         if line.startswith("(0) "):
             return line[4:]

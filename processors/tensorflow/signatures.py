@@ -92,10 +92,12 @@ def _with_tensor_names(aliases):
     return names
 
 
-def read(signature_defs, defaults_of):
+def read(signature_defs, defaults_of, dtype_of):
     """Signatures by name from a MetaGraphDef's map, in the order of their names.
 
-    defaults_of: function from a SignatureDef to its default inputs.
+    defaults_of: function from a SignatureDef to its default inputs. dtype_of: function from a
+    tensor's name to the dtype's number that the graph computes it in, None if it has no such
+    tensor; outputs are sent in that one, whatever the signature says.
     """
     signatures = collections.OrderedDict()
     for name in sorted(signature_defs):
@@ -106,7 +108,7 @@ def read(signature_defs, defaults_of):
             name,
             definition.method_name,
             _tensors(definition.inputs),
-            _tensors(definition.outputs),
+            _as_computed(_tensors(definition.outputs), dtype_of),
             defaults_of(definition),
         )
     return signatures
@@ -118,6 +120,14 @@ def _tensors(infos):
         for name, part in _parts(alias, infos[alias]):
             tensors[name] = part
     return tensors
+
+
+def _as_computed(outputs, dtype_of):
+    for alias, tensor in outputs.items():
+        number = dtype_of(tensor.name)
+        if number is not None and number % REFERENCE != tensor.dtype:
+            outputs[alias] = tensor._replace(dtype=number % REFERENCE)
+    return outputs
 
 
 def _parts(alias, info):

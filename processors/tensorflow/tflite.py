@@ -32,7 +32,7 @@ class Pool(object):
         first = self._free.queue[0]
         self._indices = first.indices()
         definitions = self._stored() or {signatures.DEFAULT: first.definition()}
-        self.signatures = signatures.read(definitions, lambda definition: {})
+        self.signatures = signatures.read(definitions, lambda definition: {}, lambda name: None)
         self.default = self.signatures[signatures.default_name(self.signatures)]
         self.signature_map = load.signature_map(definitions)
         self._check()
