@@ -112,7 +112,7 @@ def _serve(parsed: Parsed, launch: Launch | None) -> None:
 
     logs.configure(parsed.flags.log_level, parsed.flags.log_format)
     process.prepare()
-    limits = Limits().each_of(parsed.flags.host_processes)
+    limits = Limits()
     if launch is None:
         setup, notes = setups.read(parsed.flags, limits, progress.for_stream)
     else:

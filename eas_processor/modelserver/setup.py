@@ -58,6 +58,8 @@ def read(
 ) -> tuple[Setup, list[str]]:
     """Check the flags and read what they name; also what the user should know.
 
+    limits: of the host as a whole.
+
     Raises ConfigError. Blocking.
     """
     flags, notes = flag_rules.checked(with_tokens(flags))
@@ -69,7 +71,7 @@ def read(
     setup = Setup(
         flags=flags,
         processors=Processors(Registry(folders), flags.processor, flags.model_processors),
-        limits=limits,
+        limits=limits.each_of(flags.host_processes),
         new_progress=new_progress,
         paths=paths,
         workers=workers,

@@ -61,6 +61,8 @@ def test_a_malformed_value_ends_with_the_usage_and_255(capsys: pytest.CaptureFix
             ["--model_base_path=/m", "--enable_batching", "--batching_parameters_file=/b"],
             "/b: can not be read",
         ),
+        (["--model_base_path=/m", "--host_processes=0"], "must be from 1 to 64"),
+        (["--model_base_path=/m", "--host_processes=65"], "must be from 1 to 64"),
         (["/nowhere/service.json"], "there is no such file"),
     ],
 )
