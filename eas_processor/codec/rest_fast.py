@@ -65,7 +65,7 @@ def _read(parser: Any, body: bytes, known: Signatures) -> tuple[Form, dict[str, 
     form = rest_forms.first_form(root, known)
     values = form.values(root[form.key])
     arrays = _tensors(form, values)
-    form.prove(body, values)
+    form.prove(body, values, skeleton)
     if skeleton:
         rest_forms.remember(skeleton, known, form)
     return form, arrays

@@ -78,8 +78,11 @@ class Form(NamedTuple):
                 values[name].append(item[name])
         return values
 
-    def prove(self, body: bytes, values: Mapping[str, list[Any]]) -> None:
-        """See that all of the body is of this form. Raises NotPlain."""
+    def prove(self, body: bytes, values: Mapping[str, list[Any]], text: bytes) -> None:
+        """See that all of the body is of this form. Raises NotPlain.
+
+        text: the body's skeleton, empty if nobody has asked for it yet.
+        """
         lists = self._lists()
         if lists > len(body):  # the beginning promises more than there is
             raise NotPlain
@@ -87,7 +90,7 @@ class Form(NamedTuple):
             others = sum(isinstance(value, list) for value in self.others.values())
             regular = _brackets(body) == lists + others and self._has_right_lengths(values)
         else:
-            regular = self._has_skeleton(skeleton(body))
+            regular = self._has_skeleton(text or skeleton(body))
         if not regular:
             raise NotPlain
 

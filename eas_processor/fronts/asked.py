@@ -8,6 +8,7 @@ import structlog
 
 from eas_processor.fronts.messages import Question, Reply, Rest
 from eas_processor.http.messages import TEXT, Application, Head, Headers, Request
+from eas_processor.http.protocol import BROKEN
 
 log = structlog.get_logger("fronts")
 
@@ -111,4 +112,4 @@ def _attempt(work: Callable[[Request], None], asked: Asked) -> None:
         work(asked)
     except Exception:
         log.exception("request failed", target=asked.target.decode("latin-1"))
-        asked.respond(500, b"an error of the server; its log tells more\n")
+        asked.respond(500, BROKEN)

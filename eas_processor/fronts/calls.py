@@ -1,4 +1,5 @@
-"""gRPC calls that came to a front and are answered by process 1: what runs no model.
+"""gRPC calls that came to a front and are answered by process 1: what runs no model, or one that
+this front does not know.
 
 in a front:    CallRelay.method(path) → Call → …
 in process 1:  … → Calls.ask → the method of that path → Returned → …
@@ -16,6 +17,7 @@ from eas_processor.fronts.messages import Call, Forgotten, Returned, plain
 from eas_processor.http2.heads import Head
 from eas_processor.rpc.context import Context
 from eas_processor.rpc.dispatch import Method, Methods, Unary
+from eas_processor.rpc.status import internal
 
 log = structlog.get_logger("fronts")
 
@@ -100,6 +102,6 @@ class Calls:
             returned = Returned(call.number, Code.CANCELLED, "the server ends", b"")
         except Exception:
             log.exception("a call failed", path=call.path.decode("latin-1"))
-            words = "an error of the server; see log"
-            returned = Returned(call.number, Code.INTERNAL, words, b"")
+            failure = internal()
+            returned = Returned(call.number, failure.code, failure.message, b"")
         self._send(returned)

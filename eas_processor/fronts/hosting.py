@@ -212,8 +212,11 @@ class Fronts:
         while True:
             await asyncio.sleep(TICK_S)
             self.publish()
-            for front in tuple(self._fronts.values()):
-                front.tick(time.monotonic())
+            try:
+                for front in tuple(self._fronts.values()):
+                    front.tick(time.monotonic())
+            except Exception:  # without the next tick they would learn nothing any more
+                log.exception("tick failed")
 
     # how they are
 

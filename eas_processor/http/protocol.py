@@ -34,6 +34,7 @@ LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connec
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLIENT_GONE = 499  # what a log says of a request whose client did not wait
+BROKEN = b"an error of the server; its log tells more\n"  # what is said where something broke
 
 log = structlog.get_logger("http")
 
@@ -137,7 +138,7 @@ class HttpProtocol(DirectIntake):
             self._app.handle(request)
         except Exception:
             log.exception("request failed", target=request.target.decode("latin-1"))
-            request.respond(500, b"an error of the server; its log tells more\n", close=True)
+            request.respond(500, BROKEN, close=True)
 
     # answers
 

@@ -20,7 +20,7 @@ from eas_processor.pool.call import Answer, Call
 from eas_processor.rpc.context import Context
 from eas_processor.rpc.dispatch import Method
 from eas_processor.rpc.routes import Route
-from eas_processor.rpc.status import DIALECT
+from eas_processor.rpc.status import DIALECT, internal
 from eas_processor.serving.service import is_for_others
 from eas_processor.worker.frames import Kind
 
@@ -172,7 +172,7 @@ class Front:
             except Exception:
                 log.exception("a call failed", path=path)
                 self._over(path, request, Code.INTERNAL, 0)
-                raise ServingError(Code.INTERNAL, "an error of the server; see log") from None
+                raise internal() from None
             self._over(path, request, Code.OK, len(response))
             return response
 

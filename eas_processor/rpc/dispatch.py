@@ -169,7 +169,7 @@ def _why(error: BaseException, stream: Stream, context: Context) -> ServingError
         return error
     if not isinstance(error, asyncio.CancelledError):
         log.error("a call failed", path=stream.head.path.decode("latin-1"), exc_info=error)
-        return ServingError(Code.INTERNAL, "an error of the server; see log")
+        return status.internal()
     if context.time_remaining() == 0:
         return ServingError(Code.DEADLINE_EXCEEDED, LATE)
     return ServingError(Code.CANCELLED, "the server ends")

@@ -23,6 +23,11 @@ def status(code: int) -> Code:
 DIALECT = Dialect("grpc", {code: status(code).name for code in Code})
 
 
+def internal() -> ServingError:
+    """What is said where something broke that should not; the log has the rest."""
+    return ServingError(Code.INTERNAL, "an error of the server; see log")
+
+
 def message(error: ServingError) -> str:
     """As much of an error's text as is told."""
     text = error.message.encode(errors="replace")
