@@ -82,7 +82,7 @@ def _chunk(values: Array) -> Array:
     form = np.where(fixed, exponent - FIXED_MIN, len(_FORMS) - 1)
     result = _laid_out(digits, exponent, form, values < 0)
     for place in np.flatnonzero(odd | odd_too | odd_three | ~plain).tolist():
-        result[place] = _words(text(float(values[place]), False))
+        result[place] = _words(text(float(values[place]), False).encode())
     return result
 
 

@@ -6,22 +6,25 @@ for a double; `.0` after what would look like an integer; NaN, Infinity and -Inf
 
 from __future__ import annotations
 
+import math
+import struct
+
 import numpy as np
 
+_FLOAT = struct.Struct("f")
 
-def text(value: float, wide: bool) -> bytes:
+
+def text(value: float, wide: bool) -> str:
     """One number; wide: a double. A float32 is passed as the double equal to it."""
-    if value != value:
-        return b"NaN"
-    if value in (float("inf"), float("-inf")):
-        return b"Infinity" if value > 0 else b"-Infinity"
+    if not math.isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     short = f"{value:g}"
     back = float(short)
-    if back != value and (wide or np.float32(back) != value):
+    if back != value and (wide or _FLOAT.unpack(_FLOAT.pack(back))[0] != value):
         short = f"{value:.17g}" if wide else f"{value:.9g}"
     if "." not in short and "e" not in short:
         short += ".0"
-    return short.encode()
+    return short
 
 
 def nearest_float32(value: float) -> float:

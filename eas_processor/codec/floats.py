@@ -1,6 +1,7 @@
 """Arrays of floating-point numbers as TensorFlow Serving prints them in JSON: see `float_text`.
 
 texts(values)                   a list of bytes, one for each element of a flat float array
+few(values)                     a list of str, one for each of some numbers that float32 holds
 joined(values, shape, between)  one text of all elements of a flat float32 array
 """
 
@@ -27,15 +28,30 @@ def texts(values: Array) -> list[bytes]:
     if values.dtype == np.float16:
         return six_digit_texts(values)
     if values.size <= ONE_BY_ONE_MAX:
-        return _bulk(values.tolist(), "%.9g ", _as_float32)
+        return " ".join(few(values.tolist())).encode().split()
     result: list[bytes] = by_columns(values).tolist()
     return result
+
+
+def few(values: list[float]) -> list[str]:
+    """Each of some numbers that float32 holds.
+
+    Six digits may do only where the next three, which are seen in all nine, are nearly none: half
+    the distance to the next float32 is less than 60 units of the ninth. Zeros at the end are cut.
+    """
+    full = (("%.9g " * len(values)) % tuple(values)).split()
+    return [
+        nine
+        if "0." < nine < "1" and "061" <= nine[2:].lstrip("0")[6:] <= "939"
+        else text(value, False)
+        for nine, value in zip(full, values, strict=True)
+    ]
 
 
 def _doubles(values: Array) -> list[bytes]:
     """Most doubles need all digits; only where fewer might do, fewer are tried."""
     if values.size <= ONE_BY_ONE_MAX:
-        return _bulk(values.tolist(), "%.17g ", _as_it_is)
+        return _bulk(values.tolist())
     with np.errstate(all="ignore"):
         size = np.abs(values)
         scaled = size * 10.0 ** (5 - np.floor(np.log10(size)))
@@ -43,7 +59,7 @@ def _doubles(values: Array) -> list[bytes]:
     full = values[long].tolist()
     out = np.empty(len(values), object)
     out[long] = _by_parts(full, _seventeen)
-    out[~long] = _by_parts(values[~long].tolist(), _shortest_double)
+    out[~long] = _by_parts(values[~long].tolist(), _bulk)
     result: list[bytes] = out.tolist()
     return result
 
@@ -60,33 +76,18 @@ def _seventeen(values: list[float]) -> list[bytes]:
     return _pointed((("%.17g " * len(values)) % tuple(values)).split())
 
 
-def _shortest_double(values: list[float]) -> list[bytes]:
-    return _bulk(values, "%.17g ", _as_it_is)
-
-
-def _as_it_is(values: list[float]) -> list[float]:
-    return values
-
-
-def _as_float32(values: list[float]) -> list[float]:
-    rounded: list[float] = np.array(values, np.float32).tolist()
-    return rounded
-
-
-def _bulk(
-    values: list[float], form: str, stored: Callable[[list[float]], list[float]]
-) -> list[bytes]:
-    """form: prints all digits; stored: numbers as the type of the values holds them."""
+def _bulk(values: list[float]) -> list[bytes]:
+    """Doubles: six digits if those read back equal, else seventeen."""
     printed = ("%g " * len(values)) % tuple(values)
     if "n" in printed:  # of nan and inf
-        return [text(value, stored is _as_it_is) for value in values]
+        return [text(value, True).encode() for value in values]
     short = printed.split()
-    back = stored(list(map(float, short)))
+    back = list(map(float, short))
     if back != values:
-        full = ((form * len(values)) % tuple(values)).split()
+        full = (("%.17g " * len(values)) % tuple(values)).split()
         short = [
-            few if read == value else all_of_them
-            for few, all_of_them, read, value in zip(short, full, back, values, strict=True)
+            six if read == value else seventeen
+            for six, seventeen, read, value in zip(short, full, back, values, strict=True)
         ]
     return _pointed(short)
 
@@ -123,4 +124,4 @@ def six_digit_texts(values: Array) -> list[bytes]:
 
 def _six_digits(values: list[float]) -> list[bytes]:
     rounded = (("%g " * len(values)) % tuple(values)).split()
-    return _bulk(list(map(float, rounded)), "%.17g ", _as_it_is)
+    return _bulk(list(map(float, rounded)))

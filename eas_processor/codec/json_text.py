@@ -94,5 +94,5 @@ def _scalar(value: Any) -> bytes:
         return {None: b"null", True: b"true", False: b"false"}[value]
     if isinstance(value, float):
         wide = not -FLOAT_MAX <= value <= FLOAT_MAX
-        return float_text.text(value if wide else float_text.nearest_float32(value), wide)
+        return float_text.text(value if wide else float_text.nearest_float32(value), wide).encode()
     return str(value).encode()  # an integer, or the empty {} and []

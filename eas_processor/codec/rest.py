@@ -6,16 +6,10 @@ regress_request(body, signatures, check_method)      regress_answer(response, ro
 status_answer(versions), metadata_answer(name, version, signatures), error_answer(text)
 """
 
-from eas_processor.codec.rest_answer import (
-    classify_answer,
-    error_answer,
-    metadata_answer,
-    predict_answer,
-    regress_answer,
-    status_answer,
-)
+from eas_processor.codec.rest_answer import classify_answer, predict_answer, regress_answer
 from eas_processor.codec.rest_examples import classify_request, regress_request
 from eas_processor.codec.rest_request import predict_request
+from eas_processor.codec.rest_states import error_answer, metadata_answer, status_answer
 from eas_processor.codec.signatures import Asked
 
 __all__ = [

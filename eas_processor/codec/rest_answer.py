@@ -1,8 +1,7 @@
-"""Answers as TensorFlow Serving's REST API prints them.
+"""Results as TensorFlow Serving's REST API prints them.
 
     predict_answer(response, row)            {"predictions": …} or {"outputs": …}
     classify_answer(response, rows), regress_answer(response, rows)      {"results": …}
-    status_answer(versions), metadata_answer(name, version, signatures), error_answer(message)
 
 The layout is RapidJSON's pretty printer with an indent of four. The peer turns single-line lists
 on before the first row and off after each, which is why a list of rows closes on a line of its own.
@@ -12,19 +11,15 @@ Several outputs stand in the order of their names (the peer's order is that of a
 from __future__ import annotations
 
 import binascii
-import json
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
-from google.protobuf import json_format
 
-from eas_processor.codec import classes, dtypes, floats, responses, serving
+from eas_processor.codec import classes, dtypes, floats, responses
 from eas_processor.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_FLOAT, DT_STRING
 from eas_processor.codec.json_text import INDENT, quoted, refused
 from eas_processor.codec.tensors import Tensor
-from eas_processor.errors import Code
 
 BYTES_SUFFIX = "_bytes"  # a string output of such a name is binary
 ROWS_DEPTH = 2  # lists and objects around one row
@@ -41,8 +36,23 @@ def predict_answer(response: bytes, row: bool) -> bytes:
     outputs = responses.outputs(response)
     if not outputs:
         raise refused("Cannot convert empty tensor map to JSON")
-    named = {name: outputs[name] for name in sorted(outputs)} if len(outputs) > 1 else outputs
-    return _rows(named) if row else _columns(named)
+    if len(outputs) > 1:
+        outputs = {name: outputs[name] for name in sorted(outputs)}
+    elif _is_small(*outputs.values()):
+        (tensor,) = outputs.values()
+        texts = floats.few(tensor.values.reshape(-1).tolist())
+        return (_layout(tensor.values.shape, row) % tuple(texts)).encode()
+    return _rows(outputs) if row else _columns(outputs)
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(shape: tuple[int, ...], row: bool) -> str:
+    """The whole body for one output of this shape, with `%s` for each number."""
+    places = [b"%s"] * math.prod(shape)
+    if row:
+        listed = _listed(_nested(places, shape))
+        return _document(b"predictions", listed).decode()
+    return _document(b"outputs", _spread_out(places, shape, 1)).decode()
 
 
 def _rows(outputs: dict[str, Tensor]) -> bytes:
@@ -59,8 +69,7 @@ def _rows(outputs: dict[str, Tensor]) -> bytes:
     if not count:
         return _document(b"predictions", b"[]")
     if alone:
-        (column,) = columns.values()
-        return _document(b"predictions", b"[" + b", ".join(column) + b"\n    ]")
+        return _document(b"predictions", _listed(*columns.values()))
     labels = [quoted(name.encode()) + b": " for name in columns]
     before = b"\n" + INDENT * 3
     rows = (
@@ -79,6 +88,14 @@ def _rows(outputs: dict[str, Tensor]) -> bytes:
 def _is_large(tensor: Tensor) -> bool:
     """Whether an output is worth being printed as a whole: many float32 numbers."""
     return tensor.dtype == DT_FLOAT and tensor.values.size > floats.ONE_BY_ONE_MAX
+
+
+def _is_small(tensor: Tensor) -> bool:
+    """Whether an output is a few float32 numbers, in one dimension or more."""
+    values = tensor.values
+    return (
+        tensor.dtype == DT_FLOAT and 0 < values.size <= floats.ONE_BY_ONE_MAX and bool(values.ndim)
+    )
 
 
 def _is_integer(tensor: Tensor) -> bool:
@@ -121,7 +138,11 @@ def _common_rows(outputs: dict[str, Tensor]) -> int:
 def _row_texts(name: str, tensor: Tensor, depth: int) -> list[bytes]:
     """The text of each row of an output, on a single line but for the objects of binary strings."""
     shape = tensor.values.shape
-    texts = _texts(name, tensor, depth + len(shape) - 1)
+    return _nested(_texts(name, tensor, depth + len(shape) - 1), shape)
+
+
+def _nested(texts: list[bytes], shape: tuple[int, ...]) -> list[bytes]:
+    """The text of each row of elements."""
     for level in range(len(shape) - 1, 0, -1):
         size = shape[level]
         texts = [
@@ -129,6 +150,10 @@ def _row_texts(name: str, tensor: Tensor, depth: int) -> list[bytes]:
             for at in range(math.prod(shape[:level]))
         ]
     return texts
+
+
+def _listed(rows: list[bytes]) -> bytes:
+    return b"[" + b", ".join(rows) + b"\n    ]"
 
 
 def _columns(outputs: dict[str, Tensor]) -> bytes:
@@ -147,7 +172,10 @@ def _spread(name: str, tensor: Tensor, depth: int) -> bytes:
     if _is_large(tensor):
         return _joined_spread(tensor, depth)
     shape = tensor.values.shape
-    texts = _texts(name, tensor, depth + len(shape))
+    return _spread_out(_texts(name, tensor, depth + len(shape)), shape, depth)
+
+
+def _spread_out(texts: list[bytes], shape: tuple[int, ...], depth: int) -> bytes:
     for level in range(len(shape) - 1, -1, -1):
         size = shape[level]
         line = b"\n" + INDENT * (depth + level)
@@ -205,57 +233,3 @@ def regress_answer(response: bytes, rows: int) -> bytes:
     """The body for `outputs` of a PredictResponse. Raises ServingError."""
     values = classes.regressed(response, rows)
     return _document(b"results", b"[" + b", ".join(floats.texts(values)) + b"]")
-
-
-# ---- status, metadata, errors
-
-
-def status_answer(versions: Sequence[tuple[int, str, Code, str]]) -> bytes:
-    """The versions of a model, the newest first, as protobuf prints a GetModelStatusResponse.
-
-    versions: each its number, the name of its ModelVersionStatus.State, and what is wrong with it.
-    """
-    listed = [
-        {
-            "version": str(number),
-            "state": state,
-            "status": {"error_code": code.name, "error_message": message},
-        }
-        for number, state, code, message in sorted(versions, reverse=True)
-    ]
-    return _protobuf_json({"model_version_status": listed}) + b"\n"
-
-
-def metadata_answer(name: str, version: int, signature_def_map: bytes) -> bytes:
-    """The signatures of one version: a model_spec, and each SignatureDef with every field."""
-    spec = {"name": name, "signature_name": "", "version": str(version)}
-    printed = json_format.MessageToDict(
-        serving.parse("SignatureDefMap", signature_def_map),
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-    )
-    signatures = printed.get("signature_def", {})
-    for signature in signatures.values():
-        for part in ("inputs", "outputs", "defaults"):
-            signature[part] = dict(sorted(signature[part].items()))
-    printed["signature_def"] = dict(sorted(signatures.items()))
-    return b"".join(
-        (
-            b'{\n"model_spec":',
-            _protobuf_json(spec),
-            b"\n,\n",
-            b'"metadata": {"signature_def": ',
-            _protobuf_json(printed),
-            b"\n}\n}\n",
-        )
-    )
-
-
-def _protobuf_json(value: Any) -> bytes:
-    """Indented by one blank, as the JSON printer of protobuf's C++ does."""
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
-
-
-def error_answer(message: str) -> bytes:
-    """The body of every error."""
-    return b'{ "error": ' + quoted(message.encode("utf-8", "replace")) + b" }"

@@ -27,6 +27,7 @@ SIZE_MAX = 0xFFFFFF  # simdjson counts the items of a list no further
 REMEMBERED_BYTES_MAX = 64 * 1024  # of a body: in a longer one it is the numbers that take the time
 REMEMBERED_MAX = 64
 
+ESCAPE = b"\\"  # in a string that may be anything: what is left of it tells nothing
 _BLANK = b"0123456789.-+eE \t\r\n"
 _MEMBERS = {"signature_name", "output_filter", "instances", "inputs"}
 
@@ -90,8 +91,9 @@ class Form(NamedTuple):
             others = sum(isinstance(value, list) for value in self.others.values())
             regular = _brackets(body) == lists + others and self._has_right_lengths(values)
         else:
-            regular = self._has_skeleton(text or skeleton(body))
-        if not regular:
+            text = text or skeleton(body)
+            regular = self._has_skeleton(text)
+        if not regular or ESCAPE in (text or body):
             raise NotPlain
 
     def _lists(self) -> int:
@@ -115,10 +117,9 @@ class Form(NamedTuple):
         return True
 
     def _has_skeleton(self, text: bytes) -> bool:
-        """The label stands once, so what follows it is the value."""
+        """The label stands first where it is the member's: none before it has an object in it."""
         label = _label(self.key)
-        start = text.find(label) + len(label)
-        return text.count(label) == 1 and text.startswith(self._value_skeleton(), start)
+        return text.startswith(self._value_skeleton(), text.find(label) + len(label))
 
     def _value_skeleton(self) -> bytes:
         if not self.named:

@@ -9,7 +9,8 @@ from eas_processor.codec import float_text, floats
 
 
 def _plainly(values: np.ndarray) -> list[bytes]:
-    return [float_text.text(value, False) for value in values.tolist()]
+    wide = values.dtype == np.float64
+    return [float_text.text(value, wide).encode() for value in values.tolist()]
 
 
 def _checked(values: np.ndarray) -> None:
@@ -63,13 +64,24 @@ def test_a_double_takes_seventeen_digits(value: float, text: bytes) -> None:
 
 @given(st.lists(st.floats(), max_size=50))
 def test_many_doubles_are_printed_like_one_by_one(values: list[float]) -> None:
-    assert floats.texts(np.array(values)) == [float_text.text(value, True) for value in values]
+    assert floats.texts(np.array(values)) == [
+        float_text.text(value, True).encode() for value in values
+    ]
 
 
 @given(st.lists(st.floats(width=32), max_size=50))
 def test_a_few_floats_are_printed_like_one_by_one(values: list[float]) -> None:
     array = np.array(values, np.float32)
     assert floats.texts(array) == _plainly(array)
+
+
+@pytest.mark.parametrize("least", [10**5, 976563])  # from there to a million floats are coarse
+@pytest.mark.parametrize("scale", [1e9, 1e7, 1e6, 1e4])
+def test_floats_next_to_six_digits_are_printed_like_one_by_one(least: int, scale: float) -> None:
+    digits = np.linspace(least, 10**6, 5000).astype(int)
+    bits = (digits / scale).astype(np.float32).view(np.int32)
+    values = np.concatenate([bits + step for step in (-1, 0, 1)]).view(np.float32)
+    assert [text.encode() for text in floats.few(values.tolist())] == _plainly(values)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -79,7 +91,9 @@ def test_doubles_of_all_lengths_are_printed_like_one_by_one(seed: int) -> None:
     short = random.integers(-(10**6), 10**6, 2000) * 10.0 ** random.integers(-300, 300, 2000)
     whole = random.integers(0, 1 << 60, 2000).astype(np.float64)
     values = np.concatenate((anything, short, short * (1 + 1e-12), whole, [0.0, -0.0, 5e-324]))
-    assert floats.texts(values) == [float_text.text(value, True) for value in values.tolist()]
+    assert floats.texts(values) == [
+        float_text.text(value, True).encode() for value in values.tolist()
+    ]
 
 
 def test_halves_that_are_no_numbers_have_names() -> None:
