@@ -77,7 +77,7 @@ class RestApi:
         self._states = states
         self._metrics = metrics
         self._options = options
-        self._answers = Answers(metrics, options.cors, bool(options.token))
+        self._answers = Answers(metrics, options.cors, bool(options.token), options.elsewhere)
         self._admin = Admin(self._answers, options.admin_token, options.manager, options.reload)
 
     def resolve(self, target: Target) -> Route | None:
@@ -88,7 +88,7 @@ class RestApi:
         if path[: len(PREFIX)].lower() != PREFIX:
             return None
         handlers, timeout_s = self._handlers(target)
-        resource = Resource(self._answers, handlers, self._options.elsewhere)
+        resource = Resource(self._answers, handlers)
         return Route(resource.handle, timeout_s, resource.check, refuse=resource.refuse)
 
     def resolve_inference(self, target: Target) -> Route | None:

@@ -49,11 +49,18 @@ log = structlog.get_logger("rest")
 class Answers:
     """Answers requests and counts them. cors: whether pages of other sites may read the answers.
 
-    tokens: whether clients send any.
+    tokens: whether clients send any. elsewhere: see `rest.RestOptions`.
     """
 
-    def __init__(self, metrics: Metrics, cors: bool = False, tokens: bool = False) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        cors: bool = False,
+        tokens: bool = False,
+        elsewhere: Run | None = None,
+    ) -> None:
         self._metrics = metrics
+        self._elsewhere = elsewhere
         self._headers: Headers = ()
         if cors:
             sent = b"Content-Type, Authorization" if tokens else b"Content-Type"
@@ -85,7 +92,10 @@ class Answers:
         self.send(request, body, JSON, headers)
 
     def fail(self, request: Request, series: Series, error: ServingError) -> None:
-        """Count, and answer with an error."""
+        """Count, and answer with an error; or leave both to those who may know better."""
+        if self._elsewhere is not None and is_for_others(error, len(request.body)):
+            self._elsewhere(request)
+            return
         count(request, series, error.code)
         self.refuse(request, error.code, error.message)
 
@@ -116,20 +126,11 @@ class Handler:
 
 
 class Resource:
-    """A path: what is done for each of its HTTP methods; all others are malformed.
+    """A path: what is done for each of its HTTP methods; all others are malformed."""
 
-    elsewhere: see `rest.RestOptions`.
-    """
-
-    def __init__(
-        self,
-        answers: Answers,
-        handlers: Mapping[bytes, Handler],
-        elsewhere: Run | None = None,
-    ) -> None:
+    def __init__(self, answers: Answers, handlers: Mapping[bytes, Handler]) -> None:
         self._answers = answers
         self._handlers = handlers
-        self._elsewhere = elsewhere
         self._malformed = answers.series("", "", MALFORMED)
 
     def check(self, request: Request) -> None:
@@ -151,10 +152,7 @@ class Resource:
         try:
             handler.run(request)
         except ServingError as error:
-            if self._elsewhere is not None and is_for_others(error, len(request.body)):
-                self._elsewhere(request)
-            else:
-                self._answers.fail(request, handler.series, error)
+            self._answers.fail(request, handler.series, error)
         except Exception:
             log.exception("request failed", target=request.target.decode("latin-1"))
             self._answers.fail(request, handler.series, internal())

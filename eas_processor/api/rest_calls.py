@@ -28,6 +28,7 @@ from eas_processor.errors import Code, ServingError
 from eas_processor.http.messages import BINARY, JSON, Headers, Request
 from eas_processor.observe.series import Series
 from eas_processor.pool.call import Answer
+from eas_processor.serving.lifecycle import State
 from eas_processor.serving.service import Service
 from eas_processor.serving.version import Version
 from eas_processor.worker.frames import TENSOR_CONTENT, Kind
@@ -178,22 +179,17 @@ class Inference:
     def _submit_later(
         self, request: Request, version: Version, asked: Asked | ServingError | None
     ) -> None:
-        if isinstance(asked, ServingError):
-            self.answers.fail(request, self.series(version.number, ""), asked)
-        elif request.gone or asked is None:
-            gone = ServingError(Code.CANCELLED, "the client left")
-            self.answers.fail(request, self.series(version.number, ""), gone)
-        else:
-            self._submit(request, self._successor(version), asked)
-
-    def _successor(self, version: Version) -> Version:
-        """The version that was found; the one that is now in its place if it has gone meanwhile."""
-        if version.lifecycle.takes_calls:
-            return version
         try:
-            return self.service.find(self._which.number(), self._which.label)
-        except ServingError:
-            return version  # which refuses in its own words
+            if isinstance(asked, ServingError):
+                raise asked
+            if request.gone or asked is None:
+                raise ServingError(Code.CANCELLED, "the client left")
+            if version.lifecycle.state is not State.READY:  # it may be about to end
+                version = self.service.find(self._which.number(), self._which.label)
+        except ServingError as error:
+            self.answers.fail(request, self.series(version.number, ""), error)
+        else:
+            self._submit(request, version, asked)
 
     def _submit(self, request: Request, version: Version, asked: Asked) -> None:
         series = self.series(version.number, asked.signature)

@@ -12,7 +12,8 @@ from eas_processor.api.rest_calls import INLINE_BYTES_MAX
 from eas_processor.codec import rest, serving, tensors
 from eas_processor.errors import Code
 from eas_processor.pool.call import Answer
-from tests.api.rest_fakes import Host, error
+from eas_processor.serving.lifecycle import State
+from tests.api.rest_fakes import Host, Version, error, service, signature_map
 
 PREDICT = "/v1/models/m:predict"
 X = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
@@ -232,6 +233,38 @@ def test_a_large_body_whose_time_is_over_is_not_read(readers):
 
     assert asyncio.run(asked()) == (504, error("the request took too long"))
     assert readers == []
+
+
+def test_a_version_that_begins_to_end_while_a_body_is_read_gets_no_more_calls():
+    async def asked():
+        host = Host(service(versions=(1,)))
+        model = host.services["m"]
+        host.post(PREDICT, LARGE)
+        old, model.versions[2] = model.current, Version(2, signature_map())
+        old.lifecycle.move(State.DRAINING)
+        model._version_changed()
+        await called(host)
+        return old.calls, host.finish(y=[1.0])
+
+    calls, (status, _) = asyncio.run(asked())
+    assert calls == [] and status == 200
+
+
+def test_where_no_version_is_left_once_a_body_is_read_others_are_asked():
+    async def asked():
+        others = []
+        host = Host(service(versions=(1,)), elsewhere=others.append)
+        host.post(PREDICT, LARGE)
+        host.services["m"].current.lifecycle.move(State.DRAINING)
+        async with asyncio.timeout(20):
+            while not others:
+                assert host.answer() is None, host.answer()
+                await asyncio.sleep(0.001)
+        return host, others
+
+    host, others = asyncio.run(asked())
+    assert [json.loads(request.body) for request in others] == [LARGE]
+    assert host.counted() == {}  # those who answer count
 
 
 def test_a_client_that_leaves_while_its_body_is_read_is_no_call():
