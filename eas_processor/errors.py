@@ -33,6 +33,9 @@ class Code(enum.IntEnum):
     WORKER_LOST = 103
 
 
+TOO_LATE = "the request took too long"  # what is said of a deadline that has passed
+
+
 class ServingError(Exception):
     """A failure with a canonical code and a message that is fit to be shown to the client.
 

@@ -24,7 +24,7 @@ from eas_processor.api.rest_answers import Answers, internal, malformed
 from eas_processor.api.rest_paths import Which
 from eas_processor.codec import binary, rest, serving, signatures
 from eas_processor.codec.signatures import Asked, Signatures
-from eas_processor.errors import Code, ServingError
+from eas_processor.errors import TOO_LATE, Code, ServingError
 from eas_processor.http.messages import BINARY, JSON, Headers, Request
 from eas_processor.observe.series import Series
 from eas_processor.pool.call import Answer
@@ -116,7 +116,7 @@ class Inference:
             if request.gone:
                 return None
             if time.monotonic() > request.deadline_s:
-                raise ServingError(Code.DEADLINE_EXCEEDED, "the request took too long")
+                raise ServingError(Code.DEADLINE_EXCEEDED, TOO_LATE)
             return self._read(request.body, ask, known)
 
         in_thread(read, partial(self._submit_later, request, version))

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import NamedTuple
 
-from eas_processor.errors import Code
+from eas_processor.errors import TOO_LATE, Code
 from eas_processor.pool.bodies import SharedBody
 from eas_processor.worker.frames import Content, Kind
 
@@ -69,7 +69,7 @@ class Call:
 def expire(call: Call, now_s: float) -> bool:
     """Answer the call if its deadline has passed; whether it is answered now."""
     if not call.answered and call.deadline_s <= now_s:
-        call.finish(Answer.error(Code.DEADLINE_EXCEEDED, "the request took too long"))
+        call.finish(Answer.error(Code.DEADLINE_EXCEEDED, TOO_LATE))
     return call.answered
 
 

@@ -22,8 +22,8 @@ import time
 import traceback
 from types import ModuleType
 
-from eas_processor.errors import Code, ServingError
-from eas_processor.worker import frames
+from eas_processor.errors import TOO_LATE, Code, ServingError
+from eas_processor.worker import deadline, frames
 from eas_processor.worker.answers import encode, encode_all, first_line, is_late, is_success, text
 from eas_processor.worker.awake import AWAKE_S, CLOSE_EVENTS, CLOSE_S
 from eas_processor.worker.frames import BATCH_SHIFT, SHARED, Frame, Kind
@@ -242,6 +242,7 @@ class Loop(object):
         if len(joined) < 2:
             return [self._answer(frame) for frame in calls]
         started = time.perf_counter()
+        deadline.begin(max(f.aux for f in joined) if all(f.aux for f in joined) else 0)
         try:
             asked = [(frame.kind, frame.payload, frame.flags) for frame in joined]
             values = self._processor.many(asked)
@@ -266,10 +267,11 @@ class Loop(object):
 
     def _answer(self, frame):
         """Run one call; its answer as an encoded frame. Never raises."""
-        kind, _, flags, id, _, payload = frame
+        kind, _, flags, id, deadline_us, payload = frame
         if is_late(frame):
-            return encode(id, ServingError(Code.DEADLINE_EXCEEDED, "deadline passed"), 0)
+            return encode(id, ServingError(Code.DEADLINE_EXCEEDED, TOO_LATE), 0)
         started = time.perf_counter()
+        deadline.begin(deadline_us)
         try:
             if kind == PROCESS:
                 value = self._processor.process(payload)

@@ -5,7 +5,7 @@ Importing this module imports TensorFlow: set up the process (`device`) before.
 
 import collections
 
-from . import device, load, ops, runner, session, tflite
+from . import bounded, device, load, ops, runner, session, tflite
 from .api import tf1
 from .find import TFLITE
 
@@ -24,8 +24,12 @@ def start(found, config, chosen, serving, with_gpus, note):
         pool = tflite.Pool(found.path, threads)
         return Engine(pool, pool.signatures, pool.default, pool.signature_map, threads)
     proto = session.config_proto(tf1, serving.session_config)
-    has_pool = bool(chosen.inter_op_threads or proto.inter_op_parallelism_threads)
+    pool, own_pools = runner.SESSIONS_POOL, ()  # the user's
+    has_pool = chosen.inter_op_threads or proto.inter_op_parallelism_threads
     session.complete(proto, config, chosen, with_gpus)
+    if not has_pool and not proto.session_inter_op_thread_pool:
+        pool = runner.IN_CALLERS_THREAD
+        own_pools = session.add_pools(proto, int(config["concurrency"]) + 1)
     session.optimise(proto, serving, note)
     ops.load_libraries(serving.op_libraries)
     model = load.load(found, proto, chosen.saved_model_tags, serving.saved_model_tags)
@@ -33,9 +37,13 @@ def start(found, config, chosen, serving, with_gpus, note):
         note(text)
     if with_gpus:
         device.check_gpu(model.session, config)
-    pool = runner.SESSIONS_POOL if has_pool else runner.IN_CALLERS_THREAD
+    pools = None
+    if model.has_loops:
+        pools = bounded.Pools(runner.SESSIONS_POOL, own_pools)
+    elif model.has_waits:
+        pools = bounded.Pools(pool)
     return Engine(
-        runner.Runner(model.session, pool),
+        runner.Runner(model.session, pool, pools),
         model.signatures,
         model.default,
         model.signature_map,

@@ -15,8 +15,11 @@ SERVE = "serve"
 LOADING_ERRORS = (OpError, ValueError, TypeError, KeyError, RuntimeError, IOError)
 
 # signatures: Signature by name, empty for a frozen graph; default: a Signature or signatures.Graph;
-# signature_map: a serialised SignatureDefMap, empty for a frozen graph; notes: for the user
-Model = collections.namedtuple("Model", "session signatures default signature_map notes")
+# signature_map: a serialised SignatureDefMap, empty for a frozen graph; notes: for the user;
+# has_loops, has_waits: of `ops`
+Model = collections.namedtuple(
+    "Model", "session signatures default signature_map notes has_loops has_waits"
+)
 
 
 def load(found, config_proto, tags=(), flag_tags=()):
@@ -57,7 +60,7 @@ def _load_saved_model(folder, session, tags, flag_tags):
     name = signatures.default_name(found)
     default = signatures.Graph(session.graph) if name is None else found[name]
     described = signature_map(meta_graph.signature_def)
-    return Model(session, found, default, described, ops.notes(meta_graph.graph_def))
+    return Model(session, found, default, described, *_known(meta_graph.graph_def))
 
 
 def signature_map(definitions):
@@ -125,7 +128,11 @@ def _load_graph(path, session):
         raise StartError(
             "a table of the frozen graph '%s' cannot be filled: %s" % (path, first_line(str(error)))
         ) from error
-    return Model(session, {}, signatures.Graph(graph), b"", ops.notes(definition))
+    return Model(session, {}, signatures.Graph(graph), b"", *_known(definition))
+
+
+def _known(graph_def):
+    return ops.notes(graph_def), ops.has_loops(graph_def), ops.has_waits(graph_def)
 
 
 def _read_graph(path):

@@ -19,6 +19,9 @@ LISTED_MAX = 10
 # model serves the same numbers, and an older TensorFlow can load it.
 ONLY_FOR_SAVING = frozenset(["DisableCopyOnRead"])
 
+# What may go on for ever: loops, as graphs and as functions have them, and ops that wait.
+LOOPS = frozenset(["Enter", "RefEnter", "While", "StatelessWhile"])
+WAITING = ("QueueDequeue", "QueueEnqueue", "Barrier", "Stage", "Unstage", "IteratorGetNext")
 
 # These call a function of the Python process that wrote the model, which no model file holds.
 CALLING_PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
@@ -77,6 +80,16 @@ def notes(graph_def):
         "the model calls Python functions (py_func, py_function or numpy_function), which a model"
         " file does not hold: whatever needs %s will fail" % ", ".join(names[:LISTED_MAX])
     ]
+
+
+def has_loops(graph_def):
+    """Whether a run may go round for ever, and this TensorFlow can leave it."""
+    return not VERSION.startswith("1.12.") and any(n.op in LOOPS for n in _nodes(graph_def))
+
+
+def has_waits(graph_def):
+    """Whether a run may wait for ever."""
+    return any(node.op.startswith(WAITING) for node in _nodes(graph_def))
 
 
 def _nodes(graph_def):

@@ -5,6 +5,7 @@ session has a pool between ops; it takes and gives ndarrays, so that arrays of s
 be joined before it and split after it.
 """
 
+import contextlib
 import threading
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from eas_processor.errors import Code, ServingError
 from tensorflow.core.protobuf import config_pb2
 
+from . import bounded
 from .api import OpError
 
 CALLABLES_MAX = 64  # a client's choice of outputs must not fill the memory
@@ -65,9 +67,12 @@ def failure_of(error):
 class Runner(object):
     """Callables of one session."""
 
-    def __init__(self, session, pool=IN_CALLERS_THREAD):
+    def __init__(self, session, pool=IN_CALLERS_THREAD, pools=None):
+        """pools: of `bounded`, for runs that may not end by themselves; None: they all do."""
         self._session = session
         self._pool = pool
+        self._pools = pools
+        self._bounded_left = CALLABLES_MAX if pools else 0  # TensorFlow keeps each for ever
         self._lock = threading.Lock()
         self._prepared = {}
 
@@ -91,14 +96,7 @@ class Runner(object):
         computed = [name for name in fetches if name not in places]
         if not computed:
             return lambda arrays: [arrays[places[name]] for name in fetches]
-        options = config_pb2.CallableOptions()
-        options.feed.extend(feeds)
-        options.fetch.extend(computed)
-        options.run_options.inter_op_thread_pool = self._pool
-        try:
-            call = self._session._make_callable_from_options(options)
-        except OpError as error:
-            raise failure_of(error) from error
+        call = self._call(feeds, computed)
 
         def run(arrays):
             try:
@@ -113,6 +111,20 @@ class Runner(object):
         if len(computed) == len(fetches):
             return run
         return _with_fed(run, [places.get(name) for name in fetches])
+
+    def _call(self, feeds, fetches):
+        try:
+            if self._bounded_left:
+                self._bounded_left -= 1
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # of names: told below
+                    return bounded.run_of(self._session, feeds, fetches, self._pools)
+            options = config_pb2.CallableOptions()
+            options.feed.extend(feeds)
+            options.fetch.extend(fetches)
+            options.run_options.inter_op_thread_pool = self._pool
+            return self._session._make_callable_from_options(options)
+        except OpError as error:
+            raise failure_of(error) from error
 
 
 def _with_fed(run, places):

@@ -53,6 +53,15 @@ def complete(proto, config, chosen, with_gpus):
     return proto
 
 
+def add_pools(proto, count):
+    """Beside the usual pool between ops, number 0, as many of one thread: their numbers."""
+    pools = proto.session_inter_op_thread_pool
+    pools.add(num_threads=proto.inter_op_parallelism_threads)
+    for _ in range(count):
+        pools.add(num_threads=1)
+    return range(1, count + 1)
+
+
 def optimise(proto, serving, note):
     """Turn on XLA and mixed precision where they are asked for and this TensorFlow has them."""
     if serving.xla_cpu:

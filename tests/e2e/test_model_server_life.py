@@ -120,6 +120,25 @@ def test_the_timeout_of_rest_is_rests_alone(server):
     assert answered == [1]
 
 
+def test_runs_that_pass_their_deadline_are_left_and_make_room_for_others(server):
+    """As many as would fill all of the worker's threads, each of them for ten minutes."""
+    told = []
+
+    def ask():
+        told.append(server.refused("Predict", predict_text("slow", 600), timeout_s=0.5)[0])
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert told == ["DEADLINE_EXCEEDED"] * len(threads)
+    assert server.grpc_predict("slow", 0, timeout_s=20) == (1, [0])
+    assert server.predict("slow", 600).status == 504
+    assert server.grpc_predict("slow", 0, timeout_s=20) == (1, [0])
+    assert "worker lost" not in server.log
+
+
 def test_a_version_whose_worker_is_killed_comes_back_and_the_others_are_untouched(server):
     def workers():
         """{version of half: pid of its worker}."""
