@@ -27,9 +27,10 @@ def start(found, config, chosen, serving, with_gpus, note):
     pool, own_pools = runner.SESSIONS_POOL, ()  # the user's
     has_pool = chosen.inter_op_threads or proto.inter_op_parallelism_threads
     session.complete(proto, config, chosen, with_gpus)
+    threads_max = None if with_gpus else session.runs_at_once(config, proto)
     if not has_pool and not proto.session_inter_op_thread_pool:
         pool = runner.IN_CALLERS_THREAD
-        own_pools = session.add_pools(proto, int(config["concurrency"]) + 1)
+        own_pools = session.add_pools(proto, (threads_max or int(config["concurrency"])) + 1)
     session.optimise(proto, serving, note)
     ops.load_libraries(serving.op_libraries)
     model = load.load(found, proto, chosen.saved_model_tags, serving.saved_model_tags)
@@ -47,5 +48,5 @@ def start(found, config, chosen, serving, with_gpus, note):
         model.signatures,
         model.default,
         model.signature_map,
-        None if with_gpus else session.runs_at_once(config, proto),
+        threads_max,
     )
