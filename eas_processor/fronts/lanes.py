@@ -115,14 +115,19 @@ class FrontPool:
             self.ready.append(lane)
             self._on_change()
 
-    def leave_others(self) -> None:
-        """No more calls to workers not in `wanted`; their walls end with what is in flight."""
-        for number in self._lanes.keys() - self.wanted:
+    def leave_others(self) -> bool:
+        """No more calls to workers not in `wanted`; their walls end with what is in flight.
+
+        Whether there were any.
+        """
+        others = self._lanes.keys() - self.wanted
+        for number in others:
             lane = self._lanes.pop(number)
             if lane in self.ready:
                 self.ready.remove(lane)
             self._leaving.append(lane)
         self._release()
+        return bool(others)
 
     def lost(self, lost: Lost) -> None:
         """A worker has ended: answer what it held."""

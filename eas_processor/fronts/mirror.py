@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from eas_processor.serving.lifecycle import State
 from eas_processor.serving.service import Service
 from eas_processor.serving.version import Material, Version
 
+UNTOLD_S = 1.0  # how long a wall may wait for word of what it is for
+
 
 @dataclass
 class MirrorPlan:
@@ -44,7 +47,11 @@ class MirrorPlan:
 
 
 class MirrorVersion(Version):
-    """A version that process 1 has started. Ready once it is so there, and a wall is here."""
+    """A version that process 1 has started.
+
+    It takes calls while there is a wall to a worker, or one is about to come: those who wait for it
+    do so in the queue. Without any it takes none, and whoever asks for it asks process 1.
+    """
 
     def __init__(
         self, number: int, plan: MirrorPlan, awake: Awake, on_change: Callable[[], None]
@@ -63,8 +70,14 @@ class MirrorVersion(Version):
 
     @property
     def settled(self) -> bool:
-        """Whether it is ready here if it is so in process 1."""
-        return self._told is not State.READY or self.lifecycle.state is State.READY
+        """Whether no wall is about to come."""
+        assert self.pool is not None
+        return not self._awaits_wall or bool(self.pool.ready)
+
+    @property
+    def _awaits_wall(self) -> bool:
+        assert isinstance(self.pool, FrontPool)
+        return self._told is State.READY and bool(self.pool.wanted)
 
     def follow(self, state: State, reason: str) -> None:
         """Be what process 1 says."""
@@ -79,12 +92,15 @@ class MirrorVersion(Version):
     def look(self) -> None:
         """A lane has joined or left, or process 1 has spoken."""
         assert self.pool is not None
-        before = self.lifecycle.state
-        if self._told is not State.READY or self.pool.ready:
-            self.lifecycle.adopt(self._told, self._reason)
-        if self._told is State.DEGRADED:
-            self.queue.fail(Code.WORKER_LOST, f"no worker left: {self._reason}")
-        if self.lifecycle.state is not before:
+        lifecycle = self.lifecycle
+        before = lifecycle.state
+        has_way = bool(self.pool.ready) or self._awaits_wall
+        if has_way or self._told is not State.READY:
+            lifecycle.adopt(self._told, self._reason)
+        lifecycle.takes_calls = lifecycle.takes_calls and has_way
+        if self._told is State.DEGRADED or (self._told is State.DRAINING and not has_way):
+            self.queue.fail(Code.WORKER_LOST, f"no worker left: {self._reason or self._told.value}")
+        if lifecycle.state is not before:
             self._on_change()
         self._pump()
 
@@ -113,13 +129,6 @@ class MirrorService(Service):
         self.versions[state.number] = version
         return version
 
-    def find(self, number: int | None = None, label: str | None = None) -> Version:
-        """See `Service.find`. One that goes answers until there is a wall to the next one."""
-        current = self.current
-        if number is None and label is None and current and current.lifecycle.takes_calls:
-            return current
-        return super().find(number, label)
-
     def drop(self, version: Version) -> None:
         """It is no more."""
         if self.versions.get(version.number) is version:
@@ -145,7 +154,8 @@ class Mirror:
         self._awake = Awake()
         self._versions: dict[int, tuple[MirrorService, MirrorVersion, FrontPool]] = {}
         self._lanes: dict[int, tuple[FrontPool, LaneState]] = {}  # told, by worker
-        self._ends: dict[int, socket.socket] = {}  # handed over for workers not yet told of
+        # Handed over for workers not yet told of, or no more; and when
+        self._ends: dict[int, tuple[socket.socket, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def apply(self, deployed: Deployed) -> None:
@@ -203,28 +213,29 @@ class Mirror:
 
     def handed(self, worker: int, end: socket.socket) -> None:
         """A wall has come through the door; what it is for is told next, or has been."""
-        self._ends[worker] = end
+        self._ends[worker] = end, time.monotonic()
         self._join()
 
     def _join(self) -> None:
         """Take into use what is both told and here."""
         for worker in self._lanes.keys() & self._ends.keys():
             pool, lane = self._lanes[worker]
-            task = asyncio.ensure_future(pool.join(lane, self._ends.pop(worker)))
+            end, _ = self._ends.pop(worker)
+            task = asyncio.ensure_future(pool.join(lane, end))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def _leave(self) -> None:
         """Let go of workers that are not wanted any more."""
-        for service, version, pool in self._versions.values():
-            draining = version.lifecycle.state is State.DRAINING
-            if draining and (version is service.current or version.queue.waiting):
-                continue  # nobody else answers yet, or those who wait were promised these workers
-            pool.leave_others()
+        for _, version, pool in self._versions.values():
+            if version.lifecycle.state is State.DRAINING and version.queue.waiting:
+                continue  # those who wait were promised these workers
+            if pool.leave_others():
+                version.look()
 
     def lost(self, lost: Lost) -> None:
         """A worker has ended."""
-        end = self._ends.pop(lost.worker, None)
+        end, _ = self._ends.pop(lost.worker, (None, 0.0))
         if end is not None:
             end.close()
         for _, _, pool in self._versions.values():
@@ -232,6 +243,7 @@ class Mirror:
 
     def tick(self, now_s: float) -> None:
         """Called a few times a second."""
+        self._give_back(now_s)
         self._leave()
         for service in tuple(self.services.values()):
             service.tick(now_s)
@@ -241,6 +253,18 @@ class Mirror:
                 if pool.idle:
                     version.end()
                     del self._versions[id]
+
+    def _give_back(self, now_s: float) -> None:
+        """Walls that nobody told of, or that came when they were wanted no more.
+
+        Process 1 keeps a worker as long as it has lent a wall to it. One that it still wants us to
+        have it hands over again.
+        """
+        for worker, (end, came_s) in tuple(self._ends.items()):
+            if now_s > came_s + UNTOLD_S:
+                del self._ends[worker]
+                end.close()
+                self._send(Released(worker))
 
     def _row(self, number: int) -> Row | None:
         return self._board.row(number) if number >= 0 else None

@@ -97,10 +97,24 @@ class Router:
     def handle(self, request: Request) -> None:
         """The request is complete."""
         route = request.route
+        if self._known.get(request.head.target) is not route and not self._has_new_route(request):
+            return
+        route = request.route
         if request.body and (request.head.encoding or route.decompressor):
             self._unpack(request, route)
         else:
             route.handle(request)
+
+    def _has_new_route(self, request: Request) -> bool:
+        """Find out who answers now; whether the request may still go on.
+
+        Where its head has been passed on to others, they answer.
+        """
+        if request.waiter is None:
+            route = request.route = self._resolve(request.head.target)
+            if route.check is not None:
+                route.check(request)
+        return request.rendered is None
 
     def _unpack(self, request: Request, route: Route) -> None:
         encoding = request.head.encoding

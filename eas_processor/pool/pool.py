@@ -196,6 +196,8 @@ class Pool:
         try:
             await worker.start()
             await self._prepare(worker)
+            if self._stopping:  # the cancellation may have come too late to be seen
+                raise StartError("the workers are being ended")
         except BaseException:
             self._forget(worker)
             await worker.stop()
@@ -241,6 +243,8 @@ class Pool:
         self._on_change()
 
     def _note_failure(self, loss: Loss, trouble: str, restart: bool = True) -> None:
+        if self._stopping:
+            return
         self._failures += 1
         self.losses[loss] += 1
         self.trouble = trouble

@@ -2,8 +2,9 @@
 
 Short calls run one after another in the thread that reads the socket: handing a 30 µs call to a
 thread costs more than the call. Once calls prove long, they go to `concurrency` threads, so that
-TensorFlow runs them side by side; should they become short again, they come back. A processor that
-joins is given what came in one read, or what waited for a thread, together.
+TensorFlow runs them side by side; should they become short again, they come back. Those of a
+processor whose calls may not end never do. A processor that joins is given what came in one read,
+or what waited for a thread, together.
 """
 
 import base64
@@ -152,6 +153,7 @@ class Loop(object):
         self._timeout_s = batching.get("timeout_us", 0) / 1e6
         self._threads = _threads(processor, config)
         self._may_hand_over = config["concurrency"] > 1
+        self._may_not_end = bool(getattr(processor, "may_not_end", False))
         self._mapped = Mapped()
         self._takes_views = bool(getattr(processor, "takes_views", False))
         self._done = []  # encoded answers of short calls, not yet sent
@@ -176,7 +178,8 @@ class Loop(object):
             self._flushed_at = now
             if any(frame.flags & SHARED for frame in calls):
                 calls = [frame for frame in map(self._with_body, calls) if frame is not None]
-            if min(self._recent_s) > SHORT_CALL_S and self._may_hand_over:
+            are_long = self._may_not_end or min(self._recent_s) > SHORT_CALL_S
+            if are_long and self._may_hand_over:
                 for frame in calls:
                     self._hand_over(frame)
             elif self._calls_max > 1:

@@ -35,6 +35,8 @@ class Processor(object):
     threads_max: set it in `initialize` where more than so many calls at once would only be in each
     other's way; the others wait inside the worker. None: as many as `config["concurrency"]`.
     joins: set it in `initialize` to be given what waits together, see `many`.
+    may_not_end: set it in `initialize` where a call may take far longer than those before it: none
+        is then run by the thread that reads, for which the others would have to wait.
     takes_views: whether `process` and `predict` take large requests as a memoryview, valid until
     they return, instead of as bytes.
     notes: texts appended in `initialize` that the user should read in the log.
@@ -42,6 +44,7 @@ class Processor(object):
 
     threads_max = None
     joins = False
+    may_not_end = False
     takes_views = False
 
     def __init__(self):

@@ -10,8 +10,10 @@ from .api import tf1
 from .find import TFLITE
 
 # runner: has `prepare`; signatures, default, signature_map: as load.Model; threads_max: how many
-# calls at once are of use, None where that is not known
-Engine = collections.namedtuple("Engine", "runner signatures default signature_map threads_max")
+# calls at once are of use, None where that is not known; may_not_end: as of a Processor
+Engine = collections.namedtuple(
+    "Engine", "runner signatures default signature_map threads_max may_not_end"
+)
 
 
 def start(found, config, chosen, serving, with_gpus, note):
@@ -22,7 +24,7 @@ def start(found, config, chosen, serving, with_gpus, note):
     if found.kind == TFLITE:
         threads = serving.tflite_threads or max(1, int(config.get("cores") or 1))
         pool = tflite.Pool(found.path, threads)
-        return Engine(pool, pool.signatures, pool.default, pool.signature_map, threads)
+        return Engine(pool, pool.signatures, pool.default, pool.signature_map, threads, False)
     proto = session.config_proto(tf1, serving.session_config)
     pool, own_pools = runner.SESSIONS_POOL, ()  # the user's
     has_pool = chosen.inter_op_threads or proto.inter_op_parallelism_threads
@@ -49,4 +51,5 @@ def start(found, config, chosen, serving, with_gpus, note):
         model.default,
         model.signature_map,
         threads_max,
+        pools is not None,
     )

@@ -49,6 +49,7 @@ class TensorFlowProcessor(Processor):
         self._recorder = profiler.Recorder()
         started = engine.start(found, config, chosen, serving, with_gpus, self.notes.append)
         self.threads_max = started.threads_max
+        self.may_not_end = started.may_not_end
         self._runner = started.runner
         self._signatures = started.signatures
         self._default = started.default

@@ -139,6 +139,19 @@ def test_runs_that_pass_their_deadline_are_left_and_make_room_for_others(server)
     assert "worker lost" not in server.log
 
 
+def test_a_loop_that_runs_long_lets_short_ones_pass(server):
+    for _ in range(10):
+        assert server.grpc_predict("slow", 0) == (1, [0])  # it looks like a short one now
+    told = []
+    long = threading.Thread(target=lambda: told.append(server.grpc_predict("slow", 5)))
+    long.start()
+    server.until(lambda: b", 1 running" in server.rest("/readyz/slow?verbose").body)
+    assert server.grpc_predict("slow", 0) == (1, [0])
+    assert not told
+    long.join(30)
+    assert told == [(1, [5])]
+
+
 def test_a_version_whose_worker_is_killed_comes_back_and_the_others_are_untouched(server):
     def workers():
         """{version of half: pid of its worker}."""
