@@ -9,9 +9,19 @@ any other exception is an internal error whose traceback goes to the log, not to
 import json
 
 from eas_processor.errors import Code, ConfigError, ServingError, StartError
+from eas_processor.worker.deadline import left_s
 from eas_processor.worker.frames import Content, Kind
 
-__all__ = ["Answer", "Code", "ConfigError", "Content", "Processor", "ServingError", "StartError"]
+__all__ = [
+    "Answer",
+    "Code",
+    "ConfigError",
+    "Content",
+    "Processor",
+    "ServingError",
+    "StartError",
+    "left_s",
+]
 
 
 class Answer(object):

@@ -1,13 +1,15 @@
 """The worker's loop, without a wall: what it learns of its processor's runs."""
 
+import json
 import math
+import time
 
 import pytest
 
 from eas_processor.errors import Code, ServingError
-from eas_processor.worker.frames import Frame, Kind
+from eas_processor.worker.frames import HEADER, Frame, Kind
 from eas_processor.worker.loop import Loop
-from eas_processor.worker.processor import Processor
+from eas_processor.worker.processor import Processor, left_s
 
 
 class Joining(Processor):
@@ -26,3 +28,33 @@ def test_refused_calls_do_not_make_a_processor_look_quick(body, learned):
     for _ in range(20):
         loop._answer_many([Frame(Kind.PROCESS, 0, 0, id, 0, body) for id in range(4)])
     assert (min(loop._recent_s) < math.inf) == learned
+
+
+class Patient(Processor):
+    """Answers how many seconds its call has left."""
+
+    joins = True
+
+    def process(self, request):
+        return json.dumps(left_s())
+
+    def many(self, calls):
+        return [self.process(body) for _, body, _ in calls]
+
+
+@pytest.mark.parametrize(
+    "deadlines_s, left",
+    [([None], None), ([50], 50), ([50, 90, 70], 90), ([50, None], None), ([-1, 50, 90], 90)],
+)
+def test_a_call_can_be_asked_how_long_it_is_wanted(deadlines_s, left):
+    """Joined calls as long as the last of them."""
+    loop = Loop(None, Patient(), {"concurrency": 5, "batching": {"calls_max": 8}})
+    now_us = time.monotonic() * 1e6
+    frames = [
+        Frame(Kind.PROCESS, 0, 0, id, int(now_us + given * 1e6) if given else 0, b"")
+        for id, given in enumerate(deadlines_s)
+    ]
+    answers = [answer[HEADER.size :] for answer in loop._answer_many(frames)]
+    told = [json.loads(answer) for answer in answers if answer != b"the request took too long"]
+    assert len(told) == len([given for given in deadlines_s if given != -1])
+    assert all(one == left if left is None else left - 20 < one <= left for one in told)
