@@ -227,8 +227,11 @@ def _let_in(door: socket.socket, front: Front) -> None:
     if not message:  # process 1 has gone
         asyncio.get_running_loop().remove_reader(door)
         return
+    (worker,) = WORKER.unpack(message)
+    if not descriptors:  # no more of them are allowed
+        front.mirror.refused(worker)
     for descriptor in descriptors:
-        front.mirror.handed(WORKER.unpack(message)[0], socket.socket(fileno=descriptor))
+        front.mirror.handed(worker, socket.socket(fileno=descriptor))
 
 
 def _never(request: Request) -> None:

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import structlog
+
 from eas_processor.fronts.messages import Hung, LaneState, Lost, Released
 from eas_processor.observe.report import WorkerReport
 from eas_processor.pool.awake import Awake
@@ -15,6 +17,8 @@ from eas_processor.pool.board import Board
 from eas_processor.pool.lane import Lane
 from eas_processor.pool.worker import Loss
 from eas_processor.serving.admission import expire
+
+log = structlog.get_logger("fronts")
 
 ID_BITS = 56  # of a call's id; the byte above them is the number of the wall
 LOST_TIMEOUT_S = 2.0  # how long to wait for process 1 to say what a worker died of
@@ -110,10 +114,19 @@ class FrontPool:
         lane = FrontLane(state, self._index, self._on_answers, self._awake)
         lane.share(self._board.row(state.row))
         self._lanes[state.worker] = lane
-        await lane.connect(end)
+        try:
+            await lane.connect(end)
+        except OSError as error:
+            log.warning("a worker is not reached", pid=state.pid, reason=str(error))
+            end.close()
+            self._lanes.pop(state.worker, None)
+            self._send(Released(state.worker))  # then it comes again
+            return
         if self._lanes.get(state.worker) is lane:
             self.ready.append(lane)
             self._on_change()
+        else:
+            lane.close()
 
     def leave_others(self) -> bool:
         """No more calls to workers not in `wanted`; their walls end with what is in flight.

@@ -27,6 +27,7 @@ from eas_processor.serving.service import Service
 from eas_processor.serving.version import Material, Version
 
 UNTOLD_S = 1.0  # how long a wall may wait for word of what it is for
+WALL_S = 2.0  # how long calls may wait for a wall; then process 1 is asked instead
 
 
 @dataclass
@@ -50,7 +51,7 @@ class MirrorVersion(Version):
     """A version that process 1 has started.
 
     It takes calls while there is a wall to a worker, or one is about to come: those who wait for it
-    do so in the queue. Without any it takes none, and whoever asks for it asks process 1.
+    do so in the queue. Otherwise it takes none, and whoever asks for it asks process 1.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class MirrorVersion(Version):
         super().__init__(number, plan, awake, on_change)
         self._told = State.NEW
         self._reason = ""
+        self._reached_s = 0.0  # when a worker of it was last in reach, or about to be
 
     def use(self, pool: FrontPool) -> None:
         """Send calls there."""
@@ -77,12 +79,21 @@ class MirrorVersion(Version):
     @property
     def _awaits_wall(self) -> bool:
         assert isinstance(self.pool, FrontPool)
-        return self._told is State.READY and bool(self.pool.wanted)
+        is_wanted = self._told is State.READY and bool(self.pool.wanted)
+        return is_wanted and time.monotonic() < self._reached_s + WALL_S
 
     def follow(self, state: State, reason: str) -> None:
         """Be what process 1 says."""
+        if state is not self._told:
+            self._reached_s = time.monotonic()
         self._told, self._reason = state, reason
         self.look()
+
+    def tick(self, now_s: float) -> None:
+        """See `Version.tick`; a wall that does not come is not awaited for ever."""
+        super().tick(now_s)
+        if self.pool is not None and not self.pool.ready:
+            self.look()
 
     def end(self) -> None:
         """Nobody looks after it any more: what still comes for it is refused."""
@@ -94,9 +105,13 @@ class MirrorVersion(Version):
         assert self.pool is not None
         lifecycle = self.lifecycle
         before = lifecycle.state
+        if self.pool.ready:
+            self._reached_s = time.monotonic()
         has_way = bool(self.pool.ready) or self._awaits_wall
         if has_way or self._told is not State.READY:
             lifecycle.adopt(self._told, self._reason)
+        else:  # whoever asks for it asks process 1
+            lifecycle.adopt(State.STARTING, "")
         lifecycle.takes_calls = lifecycle.takes_calls and has_way
         if self._told is State.DEGRADED or (self._told is State.DRAINING and not has_way):
             self.queue.fail(Code.WORKER_LOST, f"no worker left: {self._reason or self._told.value}")
@@ -215,6 +230,10 @@ class Mirror:
         """A wall has come through the door; what it is for is told next, or has been."""
         self._ends[worker] = end, time.monotonic()
         self._join()
+
+    def refused(self, worker: int) -> None:
+        """A wall has come that could not be taken; process 1 hands it over again."""
+        self._send(Released(worker))
 
     def _join(self) -> None:
         """Take into use what is both told and here."""

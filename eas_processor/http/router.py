@@ -112,6 +112,8 @@ class Router:
         """
         if request.waiter is None:
             route = request.route = self._resolve(request.head.target)
+            if type(request.body) is not bytes:  # as the old route wanted it
+                request.body = bytes(request.body)
             if route.check is not None:
                 route.check(request)
         return request.rendered is None

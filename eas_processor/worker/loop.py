@@ -240,6 +240,10 @@ class Loop(object):
 
     def _answer_many(self, calls):
         """Run calls together where the processor joins; their answers as encoded frames."""
+        if self._may_not_end:
+            groups = deadline.together(calls)
+            if len(groups) > 1:
+                return [answer for group in groups for answer in self._answer_many(group)]
         now_us = time.monotonic() * 1e6
         joined = [f for f in calls if f.kind in RUNS and not 0 < f.aux < now_us]
         if len(joined) < 2:

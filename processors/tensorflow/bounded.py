@@ -54,31 +54,37 @@ def run_of(session, feeds, fetches, pools):
     inputs = [tensor._as_tf_output() for tensor in fed]
     outputs = [session.graph.get_tensor_by_name(name)._as_tf_output() for name in fetches]
 
+    def run_within(left_s, arrays):
+        pool = pools.take()
+        buffer = None
+        try:
+            timeout_ms = 0 if left_s is None else 1 + int(left_s * 1e3)
+            options = config_pb2.RunOptions(inter_op_thread_pool=pool, timeout_in_ms=timeout_ms)
+            buffer = tf_session.TF_NewBufferFromString(options.SerializeToString())
+            return tf_session.TF_SessionRun_wrapper(
+                session._session, buffer, dict(zip(inputs, arrays)), outputs, [], None
+            )
+        finally:
+            if buffer is not None:
+                tf_session.TF_DeleteBuffer(buffer)
+            pools.give_back(pool)
+
     def run(*arrays):
         left_s = deadline.left_s()
         if left_s is not None and left_s <= 0:
             raise ServingError(Code.DEADLINE_EXCEEDED, TOO_LATE)
-        pool = pools.take()
-        timeout_ms = 0 if left_s is None else 1 + int(left_s * 1e3)
-        options = config_pb2.RunOptions(inter_op_thread_pool=pool, timeout_in_ms=timeout_ms)
-        buffer = tf_session.TF_NewBufferFromString(options.SerializeToString())
         try:
-            return tf_session.TF_SessionRun_wrapper(
-                session._session, buffer, dict(zip(inputs, arrays)), outputs, [], None
-            )
+            return run_within(left_s, arrays)
         except OpError as error:
             if error.error_code == Code.DEADLINE_EXCEEDED and (deadline.left_s() or 0) < 0:
                 raise ServingError(Code.DEADLINE_EXCEEDED, TOO_LATE) from error
             raise
-        finally:
-            tf_session.TF_DeleteBuffer(buffer)
-            pools.give_back(pool)
 
-    _optimise(run, fed)
+    _optimise(run_within, fed)
     return run
 
 
-def _optimise(run, fed):
+def _optimise(run_within, fed):
     """Let TensorFlow make now what otherwise the first run would wait for.
 
     It does so before it looks at what it is fed, and with a wrong dtype goes no further.
@@ -87,7 +93,7 @@ def _optimise(run, fed):
         return
     wrong = [np.zeros(0, np.int8 if tensor.dtype == tf.bool else np.bool_) for tensor in fed]
     try:
-        run(*wrong)
+        run_within(None, wrong)
     except OpError as error:
         if not (error.message or "").startswith(WRONG_DTYPE):
             raise

@@ -21,7 +21,12 @@ ONLY_FOR_SAVING = frozenset(["DisableCopyOnRead"])
 
 # What may go on for ever: loops, as graphs and as functions have them, and ops that wait.
 LOOPS = frozenset(["Enter", "RefEnter", "While", "StatelessWhile"])
-WAITING = ("QueueDequeue", "QueueEnqueue", "Barrier", "Stage", "Unstage", "IteratorGetNext")
+WAITING = (
+    "QueueDequeue", "QueueEnqueue", "Barrier", "ReaderRead", "IteratorGetNext",
+    "AccumulatorTakeGradient", "ResourceAccumulatorTakeGradient", "SparseAccumulatorTakeGradient",
+)  # fmt: skip
+# This one wants a second thread of the pool that it runs in.
+NEVER_ALONE = "IteratorGetNextSync"
 
 # These call a function of the Python process that wrote the model, which no model file holds.
 CALLING_PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
@@ -84,7 +89,10 @@ def notes(graph_def):
 
 def has_loops(graph_def):
     """Whether a run may go round for ever, and this TensorFlow can leave it."""
-    return not VERSION.startswith("1.12.") and any(n.op in LOOPS for n in _nodes(graph_def))
+    if VERSION.startswith("1.12."):
+        return False
+    used = {node.op for node in _nodes(graph_def)}
+    return not LOOPS.isdisjoint(used) and NEVER_ALONE not in used
 
 
 def has_waits(graph_def):

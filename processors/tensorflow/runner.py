@@ -72,9 +72,9 @@ class Runner(object):
         self._session = session
         self._pool = pool
         self._pools = pools
-        self._bounded_left = CALLABLES_MAX if pools else 0  # TensorFlow keeps each for ever
         self._lock = threading.Lock()
         self._prepared = {}
+        self._bounded = {}  # of those TensorFlow keeps its part for ever, so we do
 
     def prepare(self, feeds, fetches):
         """A function from a list of ndarrays (one for each of `feeds`) to a list of ndarrays.
@@ -83,20 +83,28 @@ class Runner(object):
         """
         key = (tuple(feeds), tuple(fetches))
         with self._lock:
-            run = self._prepared.get(key)
-            if run is None:
-                run = self._make(feeds, fetches)
-                if len(self._prepared) >= CALLABLES_MAX:
-                    del self._prepared[next(iter(self._prepared))]
-                self._prepared[key] = run
+            run = self._bounded.get(key) or self._prepared.get(key)
+            if run is not None:
+                return run
+            if self._pools is not None and len(self._bounded) < CALLABLES_MAX:
+                with contextlib.suppress(KeyError, TypeError, ValueError):  # of names: told below
+                    run = self._bounded[key] = self._make(feeds, fetches, self._bounded_call)
+                    return run
+            run = self._make(feeds, fetches, self._callable)
+            if len(self._prepared) >= CALLABLES_MAX:
+                del self._prepared[next(iter(self._prepared))]
+            self._prepared[key] = run
             return run
 
-    def _make(self, feeds, fetches):
+    def _make(self, feeds, fetches, make_call):
         places = {name: place for place, name in enumerate(feeds)}
         computed = [name for name in fetches if name not in places]
         if not computed:
             return lambda arrays: [arrays[places[name]] for name in fetches]
-        call = self._call(feeds, computed)
+        try:
+            call = make_call(feeds, computed)
+        except OpError as error:
+            raise failure_of(error) from error
 
         def run(arrays):
             try:
@@ -112,19 +120,15 @@ class Runner(object):
             return run
         return _with_fed(run, [places.get(name) for name in fetches])
 
-    def _call(self, feeds, fetches):
-        try:
-            if self._bounded_left:
-                self._bounded_left -= 1
-                with contextlib.suppress(KeyError, TypeError, ValueError):  # of names: told below
-                    return bounded.run_of(self._session, feeds, fetches, self._pools)
-            options = config_pb2.CallableOptions()
-            options.feed.extend(feeds)
-            options.fetch.extend(fetches)
-            options.run_options.inter_op_thread_pool = self._pool
-            return self._session._make_callable_from_options(options)
-        except OpError as error:
-            raise failure_of(error) from error
+    def _bounded_call(self, feeds, fetches):
+        return bounded.run_of(self._session, feeds, fetches, self._pools)
+
+    def _callable(self, feeds, fetches):
+        options = config_pb2.CallableOptions()
+        options.feed.extend(feeds)
+        options.fetch.extend(fetches)
+        options.run_options.inter_op_thread_pool = self._pool
+        return self._session._make_callable_from_options(options)
 
 
 def _with_fed(run, places):

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from eas_processor.errors import Code
+from eas_processor.fronts import mirror
 from eas_processor.fronts.messages import (
     Deployed,
     LaneState,
@@ -112,6 +113,21 @@ def test_a_version_without_workers_is_asked_for_elsewhere():
         scene.tell((1, "READY", False))
         with pytest.raises(Unknown):
             scene.service.find()
+
+    played(scenario)
+
+
+def test_a_wall_that_does_not_come_is_not_awaited_for_ever(monkeypatch):
+    async def scenario(scene):
+        scene.tell((1, "READY", True))
+        assert scene.service.find().number == 1
+        monkeypatch.setattr(mirror, "WALL_S", 0.0)
+        scene.mirror.tick(time.monotonic())
+        with pytest.raises(Unknown):
+            scene.service.find()
+        scene.hand(1)
+        await scene.joined()
+        assert scene.service.find().number == 1
 
     played(scenario)
 

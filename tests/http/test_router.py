@@ -1,5 +1,8 @@
 """Who answers may change while a body arrives: whoever does so when it is complete."""
 
+import zlib
+from dataclasses import replace
+
 from eas_processor.http.router import Route, Router
 from tests.http.fakes import SMALL, answers, connect, post
 
@@ -76,3 +79,20 @@ def test_nothing_is_looked_up_anew_where_nothing_has_changed():
     scene.send_half()
     scene.now = {}
     assert scene.send_rest() == [(200, b"old body")]
+
+
+class Kept(bytearray):
+    """A body where its route wants it."""
+
+    def write(self, data):
+        self.extend(data)
+
+
+def test_a_body_that_was_kept_for_one_route_can_be_unpacked_by_the_next():
+    scene = Scene(p=replace(route(b"old"), sink=lambda _: Kept()))
+    packed = zlib.compress(b"unpacked")
+    request = post(packed)
+    scene.protocol.data_received(request[:-2])
+    scene.change(p=replace(route(b"new"), decompressor="zlib"))
+    scene.protocol.data_received(request[-2:])
+    assert answers(scene.transport) == [(200, b"new unpacked")]

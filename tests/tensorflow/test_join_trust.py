@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eas_processor.errors import TOO_LATE, Code, ServingError
 from tests.tensorflow.joining import (
     Arrays,
     Recorded,
@@ -173,3 +174,44 @@ def test_what_is_no_number_equals_itself_only(value: float) -> None:
     ask(joiner(), same, floats(1), floats(2))
     ask(joiner(notes), changed, floats(1), floats(2))
     assert len(notes) == 1
+
+
+class Late:
+    """The first run of each group is in time, those that would prove it come too late."""
+
+    def __init__(self, function: Run) -> None:
+        self.function = function
+        self.runs = 0
+
+    def __call__(self, arrays: Arrays) -> Arrays:
+        self.runs += 1
+        if self.runs > 1:
+            raise ServingError(Code.DEADLINE_EXCEEDED, TOO_LATE)
+        return self.function(arrays)
+
+
+def test_runs_that_come_too_late_tell_nothing_for_or_against_joining() -> None:
+    joins = joiner()  # whose notes would be unexpected
+    late = Late(double)
+    for number in range(8):
+        late.runs = 0
+        jobs = ask(joins, late, floats(number), floats(number + 1))
+        assert [job.error.code for job in jobs if job.error] == [Code.DEADLINE_EXCEEDED] * 2
+    late.runs = -100
+    arrays = [floats(1), floats(2)]
+    for job, array in zip(ask(joins, late, *arrays), arrays, strict=True):
+        assert_same(job, double([array]))
+    assert late.runs == -97  # one joined, and two that prove it: it is still on trial
+
+
+def test_a_large_run_that_comes_too_late_proves_nothing() -> None:
+    notes: list[str] = []
+    joins = joiner(notes, rows_max=2, split_large=True)
+    odd = Late(sum_for_each)
+    for _ in range(6):
+        odd.runs = -1  # two pieces in time, the whole not
+        ask(joins, odd, floats(1, 2, 3, 4))
+        assert odd.runs == 2
+    odd.runs = -100
+    (job,) = ask(joins, odd, floats(1, 2, 3, 4))
+    assert_same(job, sum_for_each([floats(1, 2, 3, 4)]))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from eas_processor.errors import Code, ServingError
+from eas_processor.worker import deadline
 from eas_processor.worker.frames import HEADER, Frame, Kind
 from eas_processor.worker.loop import Loop
 from eas_processor.worker.processor import Processor, left_s
@@ -28,6 +29,21 @@ def test_refused_calls_do_not_make_a_processor_look_quick(body, learned):
     for _ in range(20):
         loop._answer_many([Frame(Kind.PROCESS, 0, 0, id, 0, body) for id in range(4)])
     assert (min(loop._recent_s) < math.inf) == learned
+
+
+@pytest.mark.parametrize(
+    "deadlines_s, groups",
+    [
+        ([3], [[3]]),
+        ([3, 1, 2], [[1, 2, 3]]),
+        ([0, 300, 5, 0, 6, 312], [[5, 6], [300], [312], [0, 0]]),
+        ([0, 0], [[0, 0]]),
+    ],
+)
+def test_calls_are_grouped_by_how_long_they_are_wanted(deadlines_s, groups):
+    calls = [Frame(Kind.PROCESS, 0, 0, 0, given * 1000000, b"") for given in deadlines_s]
+    found = [[call.aux // 1000000 for call in group] for group in deadline.together(calls)]
+    assert found == groups
 
 
 class Patient(Processor):
