@@ -27,7 +27,7 @@ SIZE_MAX = 0xFFFFFF  # simdjson counts the items of a list no further
 REMEMBERED_BYTES_MAX = 64 * 1024  # of a body: in a longer one it is the numbers that take the time
 REMEMBERED_MAX = 64
 
-ESCAPE = b"\\"  # in a string that may be anything: what is left of it tells nothing
+_ESCAPE = b"\\"  # in a string that may be anything: what is left of it tells nothing
 _BLANK = b"0123456789.-+eE \t\r\n"
 _MEMBERS = {"signature_name", "output_filter", "instances", "inputs"}
 
@@ -93,7 +93,7 @@ class Form(NamedTuple):
         else:
             text = text or skeleton(body)
             regular = self._has_skeleton(text)
-        if not regular or ESCAPE in (text or body):
+        if not regular or _ESCAPE in (text or body):
             raise NotPlain
 
     def _lists(self) -> int:
@@ -117,7 +117,10 @@ class Form(NamedTuple):
         return True
 
     def _has_skeleton(self, text: bytes) -> bool:
-        """The label stands first where it is the member's: none before it has an object in it."""
+        """The label stands first where it is the member's.
+
+        Before it there could be one in an output_filter alone, which may hold no object.
+        """
         label = _label(self.key)
         return text.startswith(self._value_skeleton(), text.find(label) + len(label))
 

@@ -3,7 +3,7 @@
 import threading
 import time
 
-NEAR_US = 10000000
+NEAR_US = 10000000  # deadlines at most so far apart may share a run
 NEVER_US = 1 << 62  # later than any
 
 _call = threading.local()

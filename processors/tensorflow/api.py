@@ -15,7 +15,7 @@ with warnings.catch_warnings():
 
     try:
         from tensorflow.python.client import pywrap_tf_session as tf_session
-    except ImportError:  # before 1.15 or so
+    except ImportError:  # TensorFlow 1
         from tensorflow.python import pywrap_tensorflow as tf_session
 
 # 1.12 has the old names only, 2.x the `compat.v1` ones only.

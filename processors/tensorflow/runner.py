@@ -2,7 +2,7 @@
 
 A prepared callable costs a tenth of `Session.run`. It runs in the thread that calls it unless the
 session has a pool between ops; it takes and gives ndarrays, so that arrays of several requests can
-be joined before it and split after it.
+be joined before it and split after it. Graphs that may not end by themselves run by `bounded`.
 """
 
 import contextlib
