@@ -56,8 +56,7 @@ def check_gpu(session, config):
 
 
 def _refusal(name, missing):
-    return "%s needs a CUDA device: %s. To run it on the CPU all the same, set %s to true" % (
-        name or "this processor",
-        missing,
-        ALLOW_CPU,
+    return (
+        "%s needs a CUDA device: %s. Choose a tensorflow_cpu processor, or, in a service JSON that "
+        "names this one, set %s to true" % (name or "this processor", missing, ALLOW_CPU)
     )

@@ -5,7 +5,7 @@ Importing this module imports TensorFlow: set up the process (`device`) before.
 
 import collections
 
-from . import bounded, device, load, ops, runner, session, tflite
+from . import bounded, device, load, op_text, ops, runner, session, tflite
 from .api import tf1
 from .find import TFLITE
 
@@ -25,6 +25,7 @@ def start(found, config, chosen, serving, with_gpus, note):
         threads = serving.tflite_threads or max(1, int(config.get("cores") or 1))
         pool = tflite.Pool(found.path, threads)
         return Engine(pool, pool.signatures, pool.default, pool.signature_map, threads, False)
+    op_text.read_any_bytes()
     proto = session.config_proto(tf1, serving.session_config)
     pool, own_pools = runner.SESSIONS_POOL, ()  # the user's
     has_pool = chosen.inter_op_threads or proto.inter_op_parallelism_threads
@@ -46,7 +47,7 @@ def start(found, config, chosen, serving, with_gpus, note):
     elif model.has_waits:
         pools = bounded.Pools(pool)
     return Engine(
-        runner.Runner(model.session, pool, pools),
+        runner.Runner(model.session, pool, pools, model.rank_bound),
         model.signatures,
         model.default,
         model.signature_map,

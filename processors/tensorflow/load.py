@@ -6,7 +6,7 @@ from eas_processor.errors import Code, ConfigError, StartError
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.python.saved_model import loader_impl
 
-from . import messages, ops, serving_wire, signatures
+from . import messages, ops, ranks, serving_wire, signatures
 from .api import VERSION, OpError, tf, tf1
 from .find import GRAPH
 from .runner import first_line
@@ -16,9 +16,9 @@ LOADING_ERRORS = (OpError, ValueError, TypeError, KeyError, RuntimeError, IOErro
 
 # signatures: Signature by name, empty for a frozen graph; default: a Signature or signatures.Graph;
 # signature_map: a serialised SignatureDefMap, empty for a frozen graph; notes: for the user;
-# has_loops, has_waits: of `ops`
+# has_loops, has_waits: of `ops`; rank_bound: of `ranks`
 Model = collections.namedtuple(
-    "Model", "session signatures default signature_map notes has_loops has_waits"
+    "Model", "session signatures default signature_map notes has_loops has_waits rank_bound"
 )
 
 
@@ -132,7 +132,12 @@ def _load_graph(path, session):
 
 
 def _known(graph_def):
-    return ops.notes(graph_def), ops.has_loops(graph_def), ops.has_waits(graph_def)
+    return (
+        ops.notes(graph_def),
+        ops.has_loops(graph_def),
+        ops.has_waits(graph_def),
+        ranks.bound(graph_def),
+    )
 
 
 def _read_graph(path):

@@ -2,7 +2,7 @@
 
 from eas_processor.errors import Code, ServingError
 
-from . import messages
+from . import messages, shapes
 from .signatures import dtype_name, short
 
 EACH_BYTES_MAX = 1 << 20
@@ -11,30 +11,41 @@ EACH_BYTES_MAX = 1 << 20
 class Plan(object):
     """How requests with these input names and this output_filter are answered."""
 
-    __slots__ = ("_is_even", "_outputs", "absent", "inputs", "run")
+    __slots__ = ("_is_even", "_outputs", "_ranked", "absent", "inputs", "run")
 
-    def __init__(self, inputs, run, outputs, absent=(), is_even=False):
+    def __init__(self, inputs, run, outputs, absent=(), is_even=False, ranked=()):
         """Arrays stand in the order of the tensors' names, whatever a request calls them.
 
         inputs: [(name, codec)]; run: arrays → arrays; outputs: [(writer, payload, place)];
         absent: [(place, ndarray)] for the inputs that a request leaves to their defaults; is_even:
-        whether in all outputs each value takes equally many bytes.
+        whether in all outputs each value takes equally many bytes; ranked: [(place, name, dims)] of
+        the inputs that must have as many dimensions.
         """
         self.inputs = inputs
         self.run = run
         self._outputs = outputs
         self._is_even = is_even
         self.absent = absent
+        self._ranked = ranked
 
     def decode(self, message):
         """The arrays that came. Raises ServingError, tensors.NeedsCanonical."""
         arrays = message.inputs
-        return [codec.read(arrays[name], name) for name, codec in self.inputs]
+        return self._checked([codec.read(arrays[name], name) for name, codec in self.inputs])
 
     def decode_canonical(self, message):
         """The same from a canonical message."""
-        arrays = message.inputs
-        return [codec.read_canonical(arrays[name], name) for name, codec in self.inputs]
+        given = message.inputs
+        arrays = [codec.read_canonical(given[name], name) for name, codec in self.inputs]
+        return self._checked(arrays)
+
+    def _checked(self, arrays):
+        for place, name, dims in self._ranked:
+            shape = arrays[place].shape
+            if len(shape) != len(dims):
+                words = "came with shape %s, the model wants %s" % (list(shape), list(dims))
+                raise shapes.invalid(name, words)
+        return arrays
 
     def completed(self, arrays):
         """The arrays to run on: those that came and the defaults."""
@@ -84,18 +95,24 @@ def make(signature, runner, codec_of, input_names, output_names):
         if signature.inputs[alias].name not in inputs
     }
     feeds = sorted(set(inputs) | set(absent))
+    given = [tensor for tensor in feeds if tensor in inputs]
     fetches = sorted({tensor for tensor, _, _ in outputs})
     return Plan(
-        [inputs[tensor] for tensor in feeds if tensor in inputs],
+        [inputs[tensor][:2] for tensor in given],
         runner.prepare(feeds, fetches),
         [(codec.writer(name), codec.payload, fetches.index(t)) for t, name, codec in outputs],
         [(place, absent[tensor]) for place, tensor in enumerate(feeds) if tensor in absent],
         all(codec.is_even for _, _, codec in outputs),
+        [
+            (place, name, dims)
+            for place, (name, _, dims) in enumerate(inputs[tensor] for tensor in given)
+            if dims is not None and given[place] in runner.rank_bound
+        ],
     )
 
 
 def _inputs(signature, codec_of, names):
-    """tensor's name → (input's name, codec)."""
+    """tensor's name → (input's name, codec, dims)."""
     inputs = {}
     for name, tensor in signature.inputs_of(names):
         if tensor.name in inputs:
@@ -109,7 +126,7 @@ def _inputs(signature, codec_of, names):
                 "input '%s' is of %s, which a request cannot carry"
                 % (short(name), dtype_name(tensor.dtype))
             )
-        inputs[tensor.name] = (name, codec)
+        inputs[tensor.name] = (name, codec, tensor.dims)
     return inputs
 
 

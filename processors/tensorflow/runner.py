@@ -53,22 +53,29 @@ class OpFailure(ServingError):
         self.own = (code, message.strip() or "no message")
         if code in INTERNAL_TO_CLIENTS:
             code = Code.INTERNAL
+        elif code == Code.DATA_LOSS:  # what an op decodes is what the client sent
+            code = Code.INVALID_ARGUMENT
         super(OpFailure, self).__init__(code, "TensorFlow: " + first_line(message))
 
 
 def failure_of(error):
-    """The OpFailure of what TensorFlow raised: an OpError or a UnicodeDecodeError."""
-    if isinstance(error, OpError):
-        return OpFailure(error.error_code, error.message or str(error))
-    # The message quotes bytes that came, and TensorFlow's Python side fails to read it.
-    return OpFailure(Code.INVALID_ARGUMENT, bytes(error.object).decode("utf-8", "replace"))
+    """The OpFailure of an OpError."""
+    message = error.message or str(error)
+    # 1.12 keeps bytes that are no text as half surrogates.
+    return OpFailure(
+        error.error_code, message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    )
 
 
 class Runner(object):
     """Callables of one session."""
 
-    def __init__(self, session, pool=IN_CALLERS_THREAD, pools=None):
-        """pools: of `bounded`, for runs that may not end by themselves; None: they all do."""
+    def __init__(self, session, pool=IN_CALLERS_THREAD, pools=None, rank_bound=frozenset()):
+        """pools: of `bounded`, for runs that may not end by themselves; None: they all do.
+
+        rank_bound: of `ranks`.
+        """
+        self.rank_bound = rank_bound
         self._session = session
         self._pool = pool
         self._pools = pools
@@ -109,7 +116,7 @@ class Runner(object):
         def run(arrays):
             try:
                 values = call(*arrays)
-            except (OpError, UnicodeDecodeError) as error:
+            except OpError as error:
                 raise failure_of(error) from error
             for place, value in enumerate(values):
                 if type(value) is not np.ndarray:

@@ -21,6 +21,8 @@ from .runner import CALLABLES_MAX, first_line
 class Pool(object):
     """As many interpreters as there may be calls at once; a call waits for one that is free."""
 
+    rank_bound = frozenset()  # it looks at all shapes itself
+
     def __init__(self, path, count):
         """Raises StartError if this TensorFlow cannot run the file."""
         self._path = path

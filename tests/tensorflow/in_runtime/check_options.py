@@ -83,6 +83,7 @@ def check_a_gpu_processor_without_a_gpu_refuses_in_one_line(_):
         error = refused(gpu)
         assert isinstance(error, StartError)
         assert "tensorflow_gpu_2.7" in error.message and "allow_cpu" in error.message
+        assert "tensorflow_cpu processor, or, in a service JSON" in error.message  # it has no flag
         os.environ[cuda.VISIBLE] = "-1"
         assert "CUDA_VISIBLE_DEVICES=-1" in refused(gpu).message
         processor = gpu(options={"allow_cpu": True})
