@@ -2,11 +2,14 @@
 
     python -m benchmarks.json_codec
 
-Needs orjson, which the project does not depend on. Each figure is the best of several rounds in
-which the contenders take turns, so that a busy moment meets both. Prints milliseconds and ratios.
+Needs orjson, which the project does not depend on: `.venv/bin/uv pip install orjson`. Each figure
+is the best of several rounds in which the contenders take turns, so that a busy moment meets both.
+Prints milliseconds and ratios.
 """
 
+import base64
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,15 +17,17 @@ from typing import Any
 import numpy as np
 
 from eas_processor import process
-from eas_processor.codec import rest, serving, signatures, tensors
+from eas_processor.codec import dtypes, rest, serving, signatures, tensors
 
 ROUNDS = 15
+EXIT_FAILED = 3
+NO_ORJSON = "error: orjson is not installed; get it with `.venv/bin/uv pip install orjson`"
 
 
-def _signatures() -> signatures.Signatures:
+def _signatures(dtype: int = dtypes.DT_FLOAT) -> signatures.Signatures:
     message = serving.message("SignatureDefMap")()
     definition = message.signature_def["serving_default"]
-    definition.inputs["x"].dtype = 1
+    definition.inputs["x"].dtype = dtype
     definition.outputs["y"].dtype = 1
     return signatures.read(message.SerializeToString())
 
@@ -58,6 +63,15 @@ def _reading(title: str, values: np.ndarray, repeat: int, orjson: Any) -> None:
     _report(f"{title}, {len(body) / 1000:.0f} kB, to a request", best["ours"], best["theirs"])
 
 
+def _reading_strings(
+    title: str, body: bytes, known: signatures.Signatures, theirs: Callable[[bytes], Any]
+) -> None:
+    best = _best(
+        {"ours": lambda: rest.predict_request(body, known), "theirs": lambda: theirs(body)}, 5
+    )
+    _report(f"{title}, {len(body) / 1000:.0f} kB, to a request", best["ours"], best["theirs"])
+
+
 def _printing(title: str, values: np.ndarray, repeat: int, orjson: Any) -> None:
     response = tensors.response({"y": values}, typed=False)
     back = np.array(json.loads(rest.predict_answer(response, True))["predictions"], values.dtype)
@@ -77,14 +91,32 @@ def _printing(title: str, values: np.ndarray, repeat: int, orjson: Any) -> None:
 
 def main() -> None:
     """Measures and prints."""
-    import orjson
-
+    try:
+        import orjson
+    except ImportError:
+        print(NO_ORJSON, file=sys.stderr)
+        sys.exit(EXIT_FAILED)
     process.prepare()  # both keep memory as the host does
     random = np.random.default_rng(0)
     image = random.random((1, 224, 224, 3), dtype=np.float32)
     digit = (random.random((1, 784)) > 0.8).astype(np.float32) * random.random((1, 784), "f4")
     _reading("image", image, 1, orjson)
     _reading("softmax input", digit, 50, orjson)
+    strings = _signatures(dtypes.DT_STRING)
+    jpeg = {"b64": base64.b64encode(random.bytes(100_000)).decode()}
+    _reading_strings(
+        "bytes in base64",
+        json.dumps({"instances": [jpeg]}).encode(),
+        strings,
+        lambda body: [base64.b64decode(one["b64"]) for one in orjson.loads(body)["instances"]],
+    )
+    words = [b"word %d" % number for number in range(10_000)]
+    _reading_strings(
+        "words",
+        json.dumps({"instances": [word.decode() for word in words]}).encode(),
+        strings,
+        lambda body: np.array(list(map(str.encode, orjson.loads(body)["instances"])), object),
+    )
     _printing("image", image, 1, orjson)
     _printing("image", image.astype(np.float64), 1, orjson)
     _printing("tokens", random.integers(0, 50000, (1, 150528)), 1, orjson)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +27,7 @@ from eas_processor.codec.dtypes import DT_BFLOAT16, DT_STRING
 from eas_processor.codec.json_text import refused
 from eas_processor.codec.signatures import Asked, Signature, Signatures, Spec
 from eas_processor.codec.tensors import Tensor
+from eas_processor.errors import ServingError
 
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
@@ -116,16 +116,24 @@ def _as_input(array: np.ndarray[Any, Any], spec: Spec) -> Tensor:
     """
     wanted = dtypes.kind(spec.dtype)
     if spec.dtype == DT_STRING and array.dtype.kind in "SU":
-        flat = np.empty(array.size, object)
-        flat[:] = [
-            item if isinstance(item, bytes) else item.encode() for item in array.ravel().tolist()
-        ]
-        return Tensor(DT_STRING, flat.reshape(array.shape))
+        return Tensor(DT_STRING, _strings(array, spec.name).reshape(array.shape))
     if array.dtype.newbyteorder("<") != wanted.numpy or spec.dtype == DT_STRING:
         raise refused(
             f"input {spec.name!r}: an array of {array.dtype}, but the signature wants {wanted.name}"
         )
     return Tensor(spec.dtype, array)
+
+
+def _strings(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+    """All elements of an S or U array as bytes objects."""
+    flat = np.empty(array.size, object)
+    try:
+        flat[:] = [
+            item if isinstance(item, bytes) else item.encode() for item in array.ravel().tolist()
+        ]
+    except (UnicodeEncodeError, SystemError):  # half a surrogate pair; a number beyond Unicode
+        raise refused(f"input {name!r}: a string that is no Unicode text") from None
+    return flat
 
 
 def _read_npy(body: bytes) -> np.ndarray[Any, Any]:
@@ -139,7 +147,7 @@ def _read_npy(body: bytes) -> np.ndarray[Any, Any]:
             raise ValueError(f"elements of type {dtype}")
         array = np.frombuffer(memoryview(body)[stream.tell() :], dtype)
         return array.reshape(shape, order="F" if by_columns else "C")
-    except (ValueError, EOFError, OverflowError, MemoryError, TypeError) as error:
+    except Exception as error:  # numpy reads the head as Python, whose errors are of many kinds
         raise refused(f"{len(body)} bytes that are no npy array: {error}") from None
 
 
@@ -164,7 +172,9 @@ def _read_npz(body: bytes, signature: Signature) -> dict[str, Tensor]:
             for member in members:
                 spec = _input(member.filename.removesuffix(".npy"), signature)
                 arrays[spec.name] = _as_input(_read_npy(_unpacked(file, member)), spec)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except ServingError:
+        raise
+    except Exception as error:  # each way to pack a member has its own
         raise refused(f"{len(body)} bytes that are no npz file: {error}") from None
     missing = set(signature.inputs) - set(arrays) - signature.defaults
     if missing or not arrays:
@@ -213,7 +223,10 @@ def predict_answer(response: bytes, content_type: str) -> tuple[str, bytes, dict
     if content_type == NPY and len(arrays) == 1:
         np.save(stream, next(iter(arrays.values())), allow_pickle=False)
         return NPY, stream.getvalue(), {}
-    np.savez(stream, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(stream, "w") as file:  # np.savez has names that no output may have
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
     return NPZ, stream.getvalue(), {}
 
 

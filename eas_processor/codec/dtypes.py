@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,6 +80,7 @@ _OTHER_NAMES = {DT_INVALID: "INVALID", DT_RESOURCE: "resource", DT_VARIANT: "var
 # What numpy calls them; the first of a kind wins, so int8 is never qint8.
 _BY_NUMPY = {kind.numpy: number for number, kind in reversed(KINDS.items()) if kind.name[0] != "q"}
 _BY_NUMPY[np.dtype("<f4")] = DT_FLOAT
+_ONE_TYPE = re.compile("[<>=|]?[biufc][0-9]{1,2}|[a-z]{3,}[0-9]{0,3}")
 _BY_NAME = {kind.name: number for number, kind in KINDS.items()}
 
 
@@ -106,15 +109,16 @@ def number_of(text: str) -> int:
     Raises ServingError INVALID_ARGUMENT for none.
     """
     plain = text.strip().lower().removeprefix("dt_")
-    if plain in _BY_NAME:
-        return _BY_NAME[plain]
-    try:
-        return _BY_NUMPY[np.dtype(plain).newbyteorder("<")]
-    except (TypeError, ValueError, KeyError):
+    found = _BY_NAME.get(plain)
+    if found is None and _ONE_TYPE.fullmatch(plain):  # numpy would read other texts as Python
+        with contextlib.suppress(TypeError, ValueError):
+            found = _BY_NUMPY.get(np.dtype(plain).newbyteorder("<"))
+    if found is None:
         raise ServingError(
             Code.INVALID_ARGUMENT,
             f"{text!r} is no dtype; the dtypes are {', '.join(sorted(_BY_NAME))}",
-        ) from None
+        )
+    return found
 
 
 def of_array(array: np.ndarray[Any, Any]) -> int:

@@ -2,6 +2,7 @@
 
     classify_request(request, signatures, check_method), regress_request(…)     Asked
     classify_answer(response, rows), regress_answer(response, rows)             `result` alone
+    multi_tasks(request)                                                        its tasks
     multi_request(request, signatures, check_method)                            MultiAsked
     multi_answer(responses, asked, name, version)                               the whole response
     serialised(input)           the Examples of an Input, as bytes
@@ -28,6 +29,7 @@ from eas_processor.errors import Code, ServingError
 
 NOT_FOUND = "No signature was found with the name: {}"
 INPUTS = "inputs"
+CONTEXT_BYTES_MAX = 64 << 20  # repeated for each Example of a request
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,25 @@ def serialised(input_body: bytes) -> list[bytes]:
 def _serialised(given: Any) -> list[bytes]:
     if given.WhichOneof("kind") == "example_list_with_context":
         held = given.example_list_with_context
-        examples = [held.context + example for example in held.examples]
+        examples = with_context(held.context, list(held.examples))
     else:
         examples = list(given.example_list.examples)
     if not examples:
         raise refused("Input is empty.")
     return examples
+
+
+def with_context(context: bytes, examples: list[bytes]) -> list[bytes]:
+    """Serialised Examples that each have the features of `context`, too.
+
+    Raises ServingError INVALID_ARGUMENT where a small request would become a very large one.
+    """
+    if context and len(context) * len(examples) > CONTEXT_BYTES_MAX:
+        raise refused(
+            f"the context has {len(context)} bytes, which for {len(examples)} examples is more "
+            f"than {CONTEXT_BYTES_MAX} bytes in all; send fewer examples at a time"
+        )
+    return [context + example for example in examples]
 
 
 # ---- Classify, Regress
@@ -166,6 +181,11 @@ _RESULTS: dict[str, tuple[str, Callable[[bytes, int], Any]]] = {
     METHOD_CLASSIFY: ("classification_result", _classification),
     METHOD_REGRESS: ("regression_result", _regression),
 }
+
+
+def multi_tasks(request: bytes) -> Any:
+    """The tasks of a MultiInferenceRequest: by their ModelSpecs a version is found."""
+    return serving.parse(_view("MultiInferenceRequest"), request).tasks
 
 
 def multi_request(request: bytes, known: Signatures, check_method: bool = False) -> MultiAsked:

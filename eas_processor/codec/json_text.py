@@ -17,7 +17,8 @@ SHOWN_BYTES_MAX = 256
 INDENT = b"    "
 FLOAT_MAX = 3.4028234e38
 
-_TO_ESCAPE = re.compile(rb'["\\\x00-\x1f]')
+_MARKED = b'"\\' + bytes(range(0x20))
+_TO_ESCAPE = re.compile(b"[" + re.escape(_MARKED) + b"]")
 _ESCAPES = {byte: b"\\u%04X" % byte for byte in range(0x20)}
 _ESCAPES |= {0x22: b'\\"', 0x5C: b"\\\\"}
 _ESCAPES |= {0x08: b"\\b", 0x0C: b"\\f", 0x0A: b"\\n", 0x0D: b"\\r", 0x09: b"\\t"}
@@ -59,6 +60,14 @@ def quoted(value: bytes) -> bytes:
     if _TO_ESCAPE.search(value):
         value = _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0][0]], value)
     return b'"' + value + b'"'
+
+
+def all_quoted(values: list[bytes]) -> list[bytes]:
+    """Many strings with their quotation marks."""
+    text = b'"\n"'.join(values)
+    if len(text) - len(text.translate(None, _MARKED)) != 3 * (len(values) - 1):
+        return [quoted(value) for value in values]
+    return (b'"' + text + b'"').split(b"\n")
 
 
 def display(value: Any) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from eas_processor.codec import classes, dtypes, floats, responses
 from eas_processor.codec.dtypes import DT_BFLOAT16, DT_BOOL, DT_FLOAT, DT_STRING
-from eas_processor.codec.json_text import INDENT, quoted, refused
+from eas_processor.codec.json_text import INDENT, all_quoted, quoted, refused
 from eas_processor.codec.tensors import Tensor
 
 BYTES_SUFFIX = "_bytes"  # a string output of such a name is binary
@@ -194,7 +194,7 @@ def _texts(name: str, tensor: Tensor, depth: int) -> list[bytes]:
     flat = tensor.values.reshape(-1)
     if tensor.dtype == DT_STRING:
         if not name.endswith(BYTES_SUFFIX):
-            return [quoted(item) for item in flat.tolist()]
+            return all_quoted(flat.tolist())
         start, end = b"{\n" + INDENT * (depth + 1) + b'"b64": "', b'"\n' + INDENT * depth + b"}"
         return [start + binascii.b2a_base64(item, newline=False) + end for item in flat.tolist()]
     if tensor.dtype == DT_BOOL:

@@ -37,7 +37,7 @@ def _request(body: bytes, known: Signatures, method: str, check_method: bool) ->
     name = signature_name(document)
     context = _example(document["context"]) if "context" in document else b""
     given = _list_of_examples(document)
-    made = [context + _example(example) for example in given]
+    made = examples.with_context(context, [_example(example) for example in given])
     return examples.ask(made, known, name, method, check_method)
 
 
@@ -64,8 +64,10 @@ def _example(value: Any) -> bytes:
     example = serving.message("Example")()
     for name, content in value.items():
         items = content if isinstance(content, list) else [content]
-        # An empty list still names its feature.
-        feature = example.features.feature[name]
+        try:
+            feature = example.features.feature[name]  # an empty list still names its feature
+        except UnicodeEncodeError:
+            raise refused(f"The name of a feature is not UTF-8: {display(name)}") from None
         kinds = [_kind(item, name) for item in items]
         for kind, item in zip(kinds, items, strict=True):
             if kind != kinds[0]:

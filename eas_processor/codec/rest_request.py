@@ -27,6 +27,11 @@ NOT_FOUND = 'Serving signature name: "{}" not found in signature def'
 
 def predict_request(body: bytes, known: Signatures) -> Asked:
     """What a body asks for. Raises ServingError with the peer's words."""
+    with np.errstate(over="ignore"):  # what is beyond a dtype's range is infinite
+        return _asked(body, known)
+
+
+def _asked(body: bytes, known: Signatures) -> Asked:
     fast = rest_fast.read(body, known)
     if fast is not None:
         document, arrays, row, signature = fast
@@ -261,5 +266,9 @@ def from_buffer(data: bytes, dtype: int, shape: tuple[int, ...]) -> Tensor:
             f"raw tensor: {len(data)} bytes, but shape {_printed(shape)} of {kind.name} "
             f"takes {wanted}"
         )
-    stored = np.frombuffer(data, kind.stored).reshape(shape)
+    flat = np.frombuffer(data, kind.stored)
+    try:
+        stored = flat.reshape(shape)
+    except ValueError as error:  # too many dimensions, or one that is too large beside a zero
+        raise refused(f"raw tensor: shape {_printed(shape)}: {error}") from None
     return Tensor(dtype, tensors.from_stored(stored, dtype))

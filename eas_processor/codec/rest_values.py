@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from eas_processor.codec import dtypes
@@ -151,9 +152,8 @@ def _leaves(items: list[Any], dtype: int) -> Array:
 
 
 def to_reals(wide: Array, dtype: int) -> Array:
-    """Doubles as the numbers of a real dtype."""
-    with np.errstate(over="ignore"):
-        return wide.astype(dtypes.KINDS[dtype].numpy)
+    """Doubles as the numbers of a real dtype. Warns of those that become infinite."""
+    return wide.astype(dtypes.KINDS[dtype].numpy)
 
 
 def _integers(items: list[int], dtype: int) -> Array:
@@ -186,6 +186,10 @@ def _string(value: Any) -> bytes:
 
 def from_base64(text: str) -> bytes:
     """Raises ServingError INVALID_ARGUMENT for what is none."""
+    try:
+        return msgspec.convert(text, bytes)  # three times as fast, but strict
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        pass
     plain = text.translate(_BLANKS)
     digits = plain.rstrip("=")
     if not _BASE64.fullmatch(plain) or len(digits) % 4 == 1:

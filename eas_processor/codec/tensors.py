@@ -195,7 +195,10 @@ def request(
         parts.append(wire.delimited(1, wire.delimited(3, signature_name.encode())))
     for name, values in arrays.items():
         parts += _content_entry(2, name, as_tensor(values))
-    parts += [wire.delimited(3, name.encode()) for name in output_filter]
+    try:
+        parts += [wire.delimited(3, name.encode()) for name in output_filter]
+    except UnicodeEncodeError:
+        raise ServingError(Code.INVALID_ARGUMENT, "an output's name is not UTF-8") from None
     return b"".join(parts)
 
 
@@ -238,8 +241,9 @@ def _typed(tensor: Tensor) -> list[Any]:
     kind = dtypes.kind(tensor.dtype)
     field = PACKED.get(kind.field, STRINGS)
     if tensor.dtype == DT_STRING:
-        flat = tensor.values.reshape(-1).tolist()
-        items = [item if isinstance(item, bytes) else str(item).encode() for item in flat]
+        items = tensor.values.reshape(-1).tolist()
+        if set(map(type, items)) != {bytes}:
+            items = [item if isinstance(item, bytes) else str(item).encode() for item in items]
         heads = {size: wire.head(field, size) for size in set(map(len, items))}
         return [_shape_of(tensor), b"".join([heads[len(item)] + item for item in items])]
     stored = np.ascontiguousarray(_to_stored(tensor)).reshape(-1)

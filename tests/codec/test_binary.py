@@ -29,6 +29,20 @@ def _npz(**arrays: Any) -> bytes:
     return stream.getvalue()
 
 
+def _head(text: str) -> bytes:
+    """An npy file of one element with any head."""
+    return b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 4
+
+
+def _damaged_zip(how: int) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", how) as file:
+        file.writestr("x.npy", _npy(IMAGE))
+    body = bytearray(stream.getvalue())
+    body[45:60] = bytes(byte ^ 0xFF for byte in body[45:60])
+    return bytes(body)
+
+
 def _refusal(body: bytes, ask: Ask, known: Any = FLOATS) -> str:
     with pytest.raises(ServingError) as caught:
         binary.predict_request(body, ask, known)
@@ -94,6 +108,15 @@ def test_a_protobuf_request_goes_on_with_what_was_asked_beside_it() -> None:
         (b"\0" * 8, Ask(RAW, shape="a"), "want sizes with commas"),
         (b"\0" * 8, Ask(RAW, shape="-2"), "want sizes with commas"),
         (b"\0" * 8, Ask(RAW), "raw bytes need a shape"),
+        (b"\0" * 4, Ask(RAW, shape="1," * 65), "maximum supported dimension"),
+        (b"", Ask(RAW, shape="0,99999999999999999999"), "Maximum allowed dimension"),
+        (b"\0" * 4, Ask(RAW, shape="1", dtype="(2,"), "'(2,' is no dtype"),
+        (b"\0" * 4, Ask(RAW, shape="1", dtype=","), "',' is no dtype"),
+        (_head("("), Ask(NPY), "are no npy array"),
+        (_head("-" * 5000 + "1"), Ask(NPY), "are no npy array"),
+        (_head("{'descr': (), 'fortran_order': False, 'shape': (1,)}"), Ask(NPY), "no npy array"),
+        (_damaged_zip(zipfile.ZIP_BZIP2), Ask(NPZ), "are no npz file"),
+        (_damaged_zip(zipfile.ZIP_LZMA), Ask(NPZ), "are no npz file"),
         (b"\xff", Ask(PROTOBUF), "PredictRequest"),
     ],
 )
@@ -154,6 +177,20 @@ def test_several_outputs_are_an_npz_file() -> None:
         with _load(body) as found:
             np.testing.assert_array_equal(found["y"], IMAGE)
             assert found["labels"].tolist() == [b"a", b"bc"]
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "a/b"])
+def test_an_output_in_an_npz_file_may_have_any_name(name: str) -> None:
+    response = tensors.response({name: IMAGE, "y": IMAGE})
+    with _load(binary.predict_answer(response, NPZ)[1]) as found:
+        np.testing.assert_array_equal(found[name], IMAGE)
+
+
+@pytest.mark.parametrize("codes", [b"\xff\xff\xff\xff", b"\0\xd8\0\0"])
+def test_a_string_that_is_no_unicode_is_refused(codes: bytes) -> None:
+    head = "{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}"
+    body = _head(head)[:-4] + codes
+    assert "no Unicode text" in _refusal(body, Ask(NPY), model(x=dtypes.DT_STRING))
 
 
 def test_a_raw_answer_says_what_it_is() -> None:

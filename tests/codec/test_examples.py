@@ -66,6 +66,16 @@ def test_the_context_is_shared_and_the_examples_own_features_win() -> None:
     assert _fed(asked) == [_example(a=[1], b=[2]), _example(a=[1], b=[1], c=[3])]
 
 
+def test_a_context_that_would_become_very_large_is_refused() -> None:
+    request = serving.message("ClassificationRequest")()
+    held = request.input.example_list_with_context
+    held.context.CopyFrom(_example(a=[b"x" * 50_000]))
+    for _ in range(1 + examples.CONTEXT_BYTES_MAX // 50_000):
+        held.examples.add()
+    message = _refusal(examples.classify_request, request.SerializeToString(), CLASSIFIER)
+    assert "send fewer examples at a time" in message
+
+
 def test_no_example_is_an_empty_input() -> None:
     for request in (b"", b"\x12\x02\x0a\x00"):
         assert _refusal(examples.classify_request, request, CLASSIFIER) == "Input is empty."

@@ -116,6 +116,18 @@ def test_anything_but_an_object_is_refused_and_shown() -> None:
     assert _refusal(b"[1, 2.5]") == "JSON Value: [\n    1,\n    2.5\n] Is not object"
 
 
+@pytest.mark.parametrize("depth", [json_reader.DEPTH_MAX, 990, 1000, 1010, 1020, 1030])
+def test_nesting_is_read_or_refused_whatever_reader_sees_it(depth: int) -> None:
+    body = b'{"a":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+    if depth == json_reader.DEPTH_MAX:
+        assert repr(json_text.parse(body)["a"]) == "[" * depth + "1" + "]" * depth
+        return
+    try:
+        json_text.parse(body)
+    except ServingError as error:
+        assert "in one another" in error.message
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_deep_nesting_is_refused(opening: bytes) -> None:
     assert "in one another" in _refusal(b'{"a":' + opening * 100_000)
@@ -168,3 +180,8 @@ def test_a_large_value_is_shown_by_its_beginning() -> None:
 
 def test_a_string_is_printed_with_the_escapes_of_rapidjson() -> None:
     assert json_text.quoted(b'a"\\/\n\x01\x1f\xc3\xa9') == b'"a\\"\\\\/\\n\\u0001\\u001F\xc3\xa9"'
+
+
+@given(st.lists(st.binary(max_size=4)))
+def test_many_strings_are_printed_as_each_by_itself(values: list[bytes]) -> None:
+    assert json_text.all_quoted(values) == [json_text.quoted(value) for value in values]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eas_processor.codec import rest, serving, signatures, tensors
+from eas_processor.codec import examples, rest, serving, signatures, tensors
 from eas_processor.codec.serving import METHOD_CLASSIFY, METHOD_REGRESS
 from eas_processor.errors import Code, ServingError
 from tests.codec.models import signature_map
@@ -54,6 +54,21 @@ def test_json_values_become_features_by_their_kind() -> None:
     assert second.features.feature["none"].WhichOneof("kind") is None
     assert second.features.feature["shared"].bytes_list.value == shared
     assert asked.rows == 2
+
+
+def test_a_context_that_would_become_very_large_is_refused() -> None:
+    many = 1 + examples.CONTEXT_BYTES_MAX // 50_000
+    body = {"context": {"c": "x" * 50_000}, "examples": [{}] * many}
+    with pytest.raises(ServingError, match="send fewer examples at a time") as caught:
+        rest.classify_request(json.dumps(body).encode(), CLASSIFIER)
+    assert caught.value.code is Code.INVALID_ARGUMENT
+
+
+def test_the_name_of_a_feature_is_text() -> None:
+    for body in (b'{"examples":[{"\xff":1}]}', b'{"context":{"\xff":1},"examples":[{"a":1}]}'):
+        with pytest.raises(ServingError, match="name of a feature is not UTF-8") as caught:
+            rest.classify_request(body, CLASSIFIER)
+        assert caught.value.code is Code.INVALID_ARGUMENT
 
 
 def test_the_special_numbers_are_features() -> None:

@@ -176,3 +176,16 @@ def test_a_mistake_behind_much_that_is_right_is_found(
     body: Any, inputs: dict[str, int], message: str
 ) -> None:
     assert _refusal(body, model(**inputs)) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"inputs": {"b64": "\xff"}}', "Unable to base64 decode"),
+        (b'{"inputs": "a", "output_filter": ["\xff"]}', "an output's name is not UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_where_text_is_wanted(body: bytes, message: str) -> None:
+    with pytest.raises(ServingError, match=message) as caught:
+        rest.predict_request(body, model(x=7))
+    assert caught.value.code is Code.INVALID_ARGUMENT

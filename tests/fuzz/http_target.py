@@ -13,8 +13,9 @@ from http.client import HTTPResponse
 
 from eas_processor.api import auth
 from eas_processor.config import Limits
+from eas_processor.http.connections import Connections
 from eas_processor.http.messages import Request
-from eas_processor.http.protocol import Connections, HttpProtocol
+from eas_processor.http.protocol import HttpProtocol
 from eas_processor.http.router import Resolver, Route, Router
 from eas_processor.http.router import Target as Url
 from tests.fuzz.target import Target

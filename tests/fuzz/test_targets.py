@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eas_processor.codec import binary
 from eas_processor.config import jsonc
 from eas_processor.http import compression
 from eas_processor.http.protocol import HttpProtocol
@@ -24,6 +25,7 @@ PLANTED = {
     "http2": (Outlet, "_takes", lambda self, stream, size: True),
     "packing": (compression, "_too_large", lambda bytes_max: AssertionError("escapes")),
     "tensors": (layout.Layout, "arrays", lambda self, request: []),
+    "rest": (binary, "refused", ValueError),
     "wall": (channel, "CONTENT_MAX", 1 << 16),
     "service_json": (jsonc, "_NUMBER", re.compile("[0-9]()()")),
 }
