@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from eas_processor.pool.awake import Awake
 from eas_processor.pool.board import Row
-from eas_processor.pool.call import Call
+from eas_processor.pool.call import Call, expire
 from eas_processor.pool.channel import Channel
 from eas_processor.pool.gathering import Gathering
 
@@ -85,6 +85,11 @@ class Lane:
     def calls(self) -> list[Call]:
         """The calls of this process at the worker, or just about to go there."""
         return [*self._channel.in_flight.values(), *self._gathering.held]
+
+    def expire(self, now_s: float) -> None:
+        """Answer the calls there whose deadline has passed."""
+        for call in self.calls():
+            expire(call, now_s)
 
     def share(self, row: Row) -> None:
         """From now on other processes have calls at the worker, too."""

@@ -13,8 +13,8 @@ from eas_processor.errors import ServingError, StartError
 from eas_processor.observe import memory
 from eas_processor.observe.report import WorkerReport
 from eas_processor.pool.awake import Awake
-from eas_processor.pool.call import expire
-from eas_processor.pool.worker import Loss, Worker, WorkerSpec
+from eas_processor.pool.loss import Loss
+from eas_processor.pool.worker import Worker, WorkerSpec
 
 RESTART_DELAY_S_MIN = 0.1
 RESTART_DELAY_S_MAX = 30.0
@@ -22,6 +22,8 @@ STABLE_AFTER_S = 60.0  # a worker that lived so long starts the count of failure
 MEMORY_EVERY_S = 1.0
 MEMORY_KILL_FACTOR = 1.5  # a worker so far over its limit is not waited for
 DRAIN_POLL_S = 0.05
+
+LEFT_DOWN = "it stays down (runtime.enable_crash_block) until `eas-processor reload`"
 
 log = structlog.get_logger("pool")
 
@@ -136,8 +138,7 @@ class Pool:
         """
         for worker in self._started:
             if worker not in self.ready:
-                for call in worker.calls():
-                    expire(call, now_s)
+                worker.expire(now_s)
         patience_s = self._spec.limits.worker_hang_timeout_s
         for worker in tuple(self.ready):
             overdue_s = max((now_s - call.deadline_s for call in worker.calls()), default=0.0)
@@ -251,6 +252,7 @@ class Pool:
         fields = {"service": self._spec.service, "loss": loss.value, "reason": trouble}
         if not self.restart_when_dead:
             log.error("worker lost, not restarted", **fields)
+            self.trouble = f"{trouble}; {LEFT_DOWN}"
             return
         if not restart:
             log.error("worker lost, another is about to take its place", **fields)

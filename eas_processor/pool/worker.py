@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import enum
 import json
 import os
 import signal
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,25 +27,17 @@ from eas_processor.errors import Code, ConfigError, StartError
 from eas_processor.pool.awake import Awake
 from eas_processor.pool.door import Door, wall_ends
 from eas_processor.pool.lane import Lane
+from eas_processor.pool.loss import Loss, of_exit, oom_kills
+from eas_processor.worker import output
 from eas_processor.worker.frames import PROTOCOL_VERSION, Kind
 
 OUTPUT_DRAIN_S = 0.2  # after the end, for the last lines
+FAULT_EVERY_S = 1.0  # of those that a processor's code has, one is told so often
+KILL_TIMEOUT_S = 10.0  # for the kernel; a process that waits for a disk does not end
 WALL_GRACE_S = 0.5  # a process whose wall is gone may end by itself, so that we learn why
 OUTPUT_LINES_KEPT = 20
 OUTPUT_LINE_BYTES_MAX = 64 * 1024
-VMSTAT = Path("/proc/vmstat")
 HOST_VARIABLES = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
-
-
-class Loss(enum.Enum):
-    """Why a worker is no more; the value is its name in metrics."""
-
-    CRASH = "crash"  # a signal that we did not send
-    EXIT = "exit"  # it ended itself
-    HANG = "hang"  # no answer long after a deadline
-    MEMORY = "memory"  # over its limit, or ended by the kernel for want of memory
-    START = "start"  # a new one did not come up
-
 
 log = structlog.get_logger("worker")
 
@@ -95,6 +87,7 @@ class Worker(Lane):
         self._stopping = False
         self._exited = asyncio.Event()
         self._oom_kills = 0
+        self._quiet_until_s = 0.0
         self.versions: dict[str, str] = {}
         self.signatures = b""  # a serialised tensorflow.serving.SignatureDefMap
         self.loss: Loss | None = None
@@ -161,13 +154,16 @@ class Worker(Lane):
             await asyncio.wait_for(self._exited.wait(), self._spec.limits.worker_stop_timeout_s)
         except TimeoutError:
             self.kill()
-            await self._exited.wait()
+            try:
+                await asyncio.wait_for(self._exited.wait(), KILL_TIMEOUT_S)
+            except TimeoutError:
+                log.error("a worker cannot be ended", service=self._spec.service, pid=self.pid)
 
     def kill(self, loss: Loss | None = None, reason: str = "") -> None:
         """End the process group at once. loss, reason: why, if it is for a fault."""
         if loss is not None and self.loss is None:
             self.loss, self.exit_reason = loss, reason
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and not self._exited.is_set():  # children may be left
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -202,7 +198,7 @@ class Worker(Lane):
             except BaseException:  # cancelled: without a wall a process that did start ends itself
                 ours.close()
                 raise
-        self._oom_kills = _oom_kills()
+        self._oom_kills = oom_kills()
         self._watcher = asyncio.create_task(self._watch(self._process))
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -232,10 +228,12 @@ class Worker(Lane):
         """Wait for the end of the process; then say what it died of, and fail what it held."""
         reader = asyncio.create_task(self._read_output(process))
         status = await process.wait()
+        with contextlib.suppress(OSError):  # what the processor has started goes with it
+            os.killpg(process.pid, signal.SIGKILL)
         await asyncio.wait({reader}, timeout=OUTPUT_DRAIN_S)  # a grandchild may keep it open
         reader.cancel()
         if self.loss is None:
-            self.loss, self.exit_reason = self._describe_exit(status)
+            self.loss, self.exit_reason = of_exit(status, self._output, self._oom_kills)
         self._exited.set()
         self._channel.close()
         if self._door:
@@ -254,19 +252,21 @@ class Worker(Lane):
                 continue
             if not line:
                 return
-            text = line.decode("utf-8", "replace").rstrip()
-            self._output.append(text)
-            log.debug(text, service=self._spec.service, pid=process.pid)
+            self._printed(line.decode("utf-8", "replace").rstrip())
 
-    def _describe_exit(self, status: int) -> tuple[Loss, str]:
-        if status == -signal.SIGKILL and _oom_kills() > self._oom_kills:
-            return Loss.MEMORY, "was ended by the kernel, which ran out of memory"
-        if status < 0:
-            with contextlib.suppress(ValueError):
-                return Loss.CRASH, f"was ended by {signal.Signals(-status).name}"
-            return Loss.CRASH, f"was ended by signal {-status}"
-        last = next((line for line in reversed(self._output) if line.strip()), "")
-        return Loss.EXIT, f"exited with status {status}" + (f": {last}" if last else "")
+    def _printed(self, text: str) -> None:
+        """Log what the worker has printed; where its code failed is for everyone to see."""
+        fields = {"service": self._spec.service, "pid": self.pid}
+        found = output.traceback_in(text)
+        if found is None:
+            self._output.append(text)
+            log.debug(text, **fields)
+            return
+        self._output.append(found.strip().rpartition("\n")[2])
+        now_s, tell = time.monotonic(), log.debug
+        if now_s >= self._quiet_until_s:  # each request may fail so
+            self._quiet_until_s, tell = now_s + FAULT_EVERY_S, log.error
+        tell("the processor failed", exception=found.rstrip(), **fields)
 
     def _wall_lost(self, reason: str) -> None:
         """A worker without a wall is of no use, whatever it still does."""
@@ -281,13 +281,3 @@ def _environment(added: dict[str, str]) -> dict[str, str]:
     """The host's environment without what is meant for its own Python and gRPC alone."""
     kept = {name: value for name, value in os.environ.items() if name not in HOST_VARIABLES}
     return {**kept, "PYTHONUNBUFFERED": "1", **added}
-
-
-def _oom_kills() -> int:
-    """How many processes of this machine the kernel has ended for want of memory."""
-    with contextlib.suppress(OSError):
-        for line in VMSTAT.read_text().splitlines():
-            name, _, count = line.partition(" ")
-            if name == "oom_kill":
-                return int(count)
-    return 0

@@ -10,8 +10,6 @@ from eas_processor.errors import Code
 from eas_processor.pool.board import Row
 from eas_processor.pool.call import Answer, Call, expire
 
-__all__ = ["Queue", "RateLimit", "expire"]
-
 
 class RateLimit:
     """A token bucket: so many requests a second, a second's worth of them at once.
@@ -113,7 +111,9 @@ class Queue:
 
     def expire(self, now_s: float) -> None:
         """Answer the waiting calls whose deadline has passed, and drop those already answered."""
-        kept = [call for call in self.waiting if not expire(call, now_s)]
+        for call in tuple(self.waiting):  # an answer may close a connection, and drop its others
+            expire(call, now_s)
+        kept = [call for call in self.waiting if not call.answered]
         if len(kept) != len(self.waiting):
             self.waiting = deque(kept)
             self._show()

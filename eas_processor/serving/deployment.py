@@ -12,11 +12,22 @@ import structlog
 from eas_processor.errors import ConfigError, ServingError
 from eas_processor.pool.awake import Awake
 from eas_processor.serving.service import Service
+from eas_processor.serving.version import Version
 
 if TYPE_CHECKING:
     from eas_processor.serving.plan import ServicePlan
 
 log = structlog.get_logger("reload")
+
+
+async def _bring_up(file: Path, version: Version) -> None:
+    """Raises what the version's start does, with the file that it is of."""
+    try:
+        await version.start()
+    except ServingError as error:
+        if str(file) not in error.message:
+            error.message = f"{file}: {error.message}"
+        raise
 
 
 class Deployment:
@@ -59,8 +70,11 @@ class Deployment:
             await self._start()
 
     async def _start(self) -> None:
-        versions = [v for service in self.services.values() for v in service.versions.values()]
-        tasks = [asyncio.create_task(version.start()) for version in versions]
+        tasks = [
+            asyncio.create_task(_bring_up(file, version))
+            for file, name in self._files.items()
+            for version in self.services[name].versions.values()
+        ]
         try:
             await asyncio.gather(*tasks)
         except BaseException:

@@ -18,8 +18,9 @@ from eas_processor.config import Limits, Rpc, ServiceConfig
 from eas_processor.config.keys import BY_PATH
 from eas_processor.errors import ConfigError
 from eas_processor.observe.progress import Progress
+from eas_processor.pool.load import load_message
 from eas_processor.pool.worker import WorkerSpec
-from eas_processor.registry import Manifest, Registry, bundled_folder
+from eas_processor.registry import Manifest, Registry
 from eas_processor.serving import warmup
 from eas_processor.serving.service import Service
 
@@ -146,33 +147,18 @@ class ServicePlan:
             batch_calls_max=config.rpc.max_batch_size if config.rpc.batching else 1,
             door=self._shared,
             memory_bytes_max=int(memory_mb) << 20 if memory_mb else None,
-            load={
-                "entry": self.manifest.entry,
-                "paths": [str(self.manifest.folder)],
-                "packages": {"processors": str(bundled_folder())},
-                "model_dir": model,
-                "config": self._processor_config(),
-            },
+            load=load_message(
+                self.manifest,
+                model,
+                service=self.name,
+                cores=cores(config.metadata.cpu, self.workers),
+                concurrency=config.rpc.worker_threads,
+                batching=_batching(config.rpc),
+                options=config.processor_options,
+                model_entry=config.model_entry,
+                model_config=config.model_config,
+            ),
         )
-
-    def _processor_config(self) -> dict[str, Any]:
-        """The second argument of the plug-in's `initialize`; see `worker.processor`."""
-        config, manifest = self._config, self.manifest
-        return {
-            "service": self.name,
-            "model_entry": config.model_entry,
-            "model_config": config.model_config,
-            "options": config.processor_options,
-            "cores": cores(config.metadata.cpu, self.workers),
-            "concurrency": config.rpc.worker_threads,
-            "batching": _batching(config.rpc),
-            "device": manifest.device,
-            "manifest": {
-                "name": manifest.name,
-                "tensorflow": manifest.tensorflow,
-                "folder": str(manifest.folder),
-            },
-        }
 
 
 def _batching(rpc: Rpc) -> dict[str, Any] | None:
@@ -203,7 +189,10 @@ def _manifest(config: ServiceConfig, registry: Registry) -> Manifest:
             " this file alone to `eas-processor serve`"
         )
     if not config.processor_path:
-        return registry.get(config.processor)
+        try:
+            return registry.get(config.processor)
+        except ConfigError as error:
+            raise ConfigError(f"{config.source}: processor: {error.message}") from None
     folder = config.folder / config.processor_path
     if not folder.is_dir():
         raise ConfigError(

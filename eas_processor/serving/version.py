@@ -21,11 +21,11 @@ import structlog
 from eas_processor.errors import Code, ServingError, StartError
 from eas_processor.observe.report import VersionReport
 from eas_processor.pool.awake import Awake
-from eas_processor.pool.call import Answer, Call
+from eas_processor.pool.call import Answer, Call, expire
 from eas_processor.pool.pool import Pool
 from eas_processor.pool.worker import Worker, WorkerSpec
 from eas_processor.serving import warmup
-from eas_processor.serving.admission import Queue, expire
+from eas_processor.serving.admission import Queue
 from eas_processor.serving.lifecycle import Lifecycle, State
 
 T = TypeVar("T")
@@ -121,8 +121,7 @@ class Version:
         self.queue.expire(now_s)
         if self.pool is not None:
             for worker in self.pool.ready:
-                for call in worker.calls():
-                    expire(call, now_s)
+                worker.expire(now_s)
             self.pool.tick(now_s)
             self._pump()  # other processes may have left room, of which nobody tells
 

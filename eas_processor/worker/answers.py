@@ -1,9 +1,9 @@
 """Answers as frames, whatever a processor gave for one: bytes, text, an Answer, an exception."""
 
 import time
-import traceback
 
 from eas_processor.errors import Code, ServingError
+from eas_processor.worker import output
 from eas_processor.worker.frames import HEADER, PAYLOAD_BYTES_MAX, Content, Kind
 from eas_processor.worker.processor import Answer
 
@@ -58,7 +58,7 @@ def _failure(error):
         return int(error.code), Content.TEXT, text(str(error.message))
     if isinstance(error, MemoryError):
         return Code.RESOURCE_EXHAUSTED, Content.TEXT, b"out of memory"
-    traceback.print_exception(type(error), error, error.__traceback__)
+    output.report(error)
     return Code.INTERNAL, Content.TEXT, text(first_line(error))
 
 

@@ -20,11 +20,10 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from types import ModuleType
 
 from eas_processor.errors import TOO_LATE, Code, ServingError
-from eas_processor.worker import deadline, frames
+from eas_processor.worker import deadline, frames, output
 from eas_processor.worker.answers import encode, encode_all, first_line, is_late, is_success, text
 from eas_processor.worker.awake import AWAKE_S, CLOSE_EVENTS, CLOSE_S
 from eas_processor.worker.frames import BATCH_SHIFT, SHARED, Frame, Kind
@@ -99,7 +98,7 @@ def _await_load(sock, decoder):
 
 def _load(sock, load):
     """Import and initialise the processor; tell the host how that went. None if it failed."""
-    started = time.time()
+    started = time.monotonic()
     try:
         processor = _instantiate(load["entry"], load["paths"], load["packages"])
         processor.initialize(load["model_dir"], load["config"])
@@ -110,13 +109,13 @@ def _load(sock, load):
             "versions": {str(name): str(version) for name, version in processor.versions().items()},
             # a plug-in may skip our constructor
             "notes": [str(note) for note in getattr(processor, "notes", [])],
-            "load_s": round(time.time() - started, 3),
+            "load_s": round(time.monotonic() - started, 3),
         }
     except ServingError as error:
         sock.sendall(frames.encode(Kind.FAILED, text(error.message), code=error.code))
         return None
     except BaseException as error:  # a plug-in may raise SystemExit at import, too
-        traceback.print_exc()
+        output.report(error)
         sock.sendall(frames.encode(Kind.FAILED, text(first_line(error)), code=Code.INTERNAL))
         return None
     sock.sendall(frames.encode(Kind.LOADED, json.dumps(loaded).encode("utf-8")))

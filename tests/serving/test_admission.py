@@ -1,8 +1,8 @@
 """The queue: bounded, in order, and nobody waits past its deadline."""
 
 from eas_processor.errors import Code
-from eas_processor.pool.call import Call
-from eas_processor.serving.admission import Queue, expire
+from eas_processor.pool.call import Call, expire
+from eas_processor.serving.admission import Queue
 from eas_processor.worker.frames import Kind
 
 
@@ -55,6 +55,25 @@ def test_those_who_gave_up_free_their_place_at_the_next_look():
     gone.answered = True
     queue.expire(now_s=0.0)
     assert len(queue.waiting) == 1 and queue.take() is there
+
+
+def test_an_answer_may_take_other_calls_out_of_the_queue():
+    """As of a connection that is closed with the answer to its first request."""
+    queue = Queue(5)
+    others = [Caller(20.0) for _ in range(2)]
+
+    class First(Caller):
+        def reply(self, answer):
+            super().reply(answer)
+            for other in others:
+                queue.drop(other)
+
+    first, last = First(5.0), Caller(5.0)
+    for call in (first, *others, last):
+        queue.offer(call)
+    queue.expire(now_s=5.0)
+    assert first.codes == last.codes == [Code.DEADLINE_EXCEEDED]
+    assert queue.take() is None and not queue.in_all
 
 
 def test_an_answered_call_is_not_answered_again():
