@@ -17,6 +17,7 @@ from typing import TypeVar
 import cramjam
 
 from eas_processor.config import DECOMPRESSORS
+from eas_processor.errors import TOO_LATE
 
 INLINE_BYTES_MAX = 64 * 1024  # plain; more would hold the event loop up, so a thread does it
 SAMPLE_BYTES = 2048  # what is packed to see how well the rest would
@@ -30,7 +31,8 @@ OWN_PAGES = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 NO_ROOM = "failed to write whole buffer"  # what cramjam says of a buffer that is too small
 
 # One body at a time: however many arrive packed, one bound of memory is enough to unpack them.
-_thread = ThreadPoolExecutor(1, "compression")
+_unpacking = ThreadPoolExecutor(1, "unpacking")
+_packing = ThreadPoolExecutor(1, "packing")
 
 T = TypeVar("T")
 Into = Callable[[bytes, mmap.mmap], int]
@@ -46,6 +48,12 @@ class TooLarge(Unpackable):
     """A body that unpacks to more than it may."""
 
     status = 413
+
+
+class NotWanted(Unpackable):
+    """A body whose time was over before its turn came."""
+
+    status = 408
 
 
 class NoMemory(Unpackable):
@@ -75,9 +83,17 @@ def unpack(form: str, body: bytes, bytes_max: int) -> bytes:
 
 
 def unpack_soon(
-    form: str, body: bytes, bytes_max: int, then: Callable[[bytes | Unpackable], None]
+    form: str,
+    body: bytes,
+    bytes_max: int,
+    is_wanted: Callable[[], bool],
+    then: Callable[[bytes | Unpackable], None],
 ) -> None:
-    """Unpack, at once if it is little, else in a thread; then(body or what is wrong with it)."""
+    """Unpack, at once if it is little, else in a thread; then(body or what is wrong with it).
+
+    is_wanted: asked when its turn comes. A few bytes may take seconds: those that nobody waits for
+    must not keep the others waiting.
+    """
     inline_bytes_max = min(bytes_max, INLINE_BYTES_MAX)
     if len(body) <= inline_bytes_max:
         try:
@@ -91,16 +107,20 @@ def unpack_soon(
             return
 
     def work() -> bytes | Unpackable:
+        if not is_wanted():
+            return NotWanted(TOO_LATE)
         try:
             return unpack(form, body, bytes_max)
         except Unpackable as error:
             return error
 
-    _in_thread(work, then)
+    _in_thread(_unpacking, work, then)
 
 
-def _in_thread(work: Callable[[], T], then: Callable[[T], None]) -> None:
-    future = asyncio.get_running_loop().run_in_executor(_thread, work)
+def _in_thread(
+    thread: ThreadPoolExecutor, work: Callable[[], T], then: Callable[[T], None]
+) -> None:
+    future = asyncio.get_running_loop().run_in_executor(thread, work)
     future.add_done_callback(lambda done: then(done.result()))
 
 
@@ -180,7 +200,7 @@ def pack_soon(body: bytes, then: Callable[[bytes], None]) -> None:
     if len(body) <= INLINE_BYTES_MAX:
         then(pack(body))
     else:
-        _in_thread(lambda: pack(body), then)
+        _in_thread(_packing, lambda: pack(body), then)
 
 
 class Judge:

@@ -28,7 +28,7 @@ from eas_processor.http.repeat import Repeat, learn
 
 if TYPE_CHECKING:
     from eas_processor.config import Limits
-    from eas_processor.http.protocol import Connections
+    from eas_processor.http.connections import Connections
 
 # By their length, so that a header which nobody here reads costs no more than that.
 READ_HEADERS = (

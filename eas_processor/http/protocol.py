@@ -15,6 +15,7 @@ import httptools
 import structlog
 
 from eas_processor.config import Limits
+from eas_processor.http.connections import Connections
 from eas_processor.http.direct import DirectIntake
 from eas_processor.http.messages import (
     HEAD_END_CLOSE,
@@ -27,9 +28,10 @@ from eas_processor.http.messages import (
     render,
 )
 from eas_processor.http.sockets import plain
-from eas_processor.observe.exchange import Exchange, Watcher
+from eas_processor.observe.exchange import Exchange
 
 RECV_BYTES = 256 * 1024  # the most that one data_received brings
+DRAIN_IDLE_S = 0.5  # when draining, how long a connection is quiet before it is closed
 LINGER_S = 1.0  # how long a refused sender may go on, unread, before the connection is cut
 JOIN_BYTES_MAX = 64 * 1024  # an answer up to this is copied into one piece with its head
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -37,15 +39,6 @@ CLIENT_GONE = 499  # what a log says of a request whose client did not wait
 BROKEN = b"an error of the server; its log tells more\n"  # what is said where something broke
 
 log = structlog.get_logger("http")
-
-
-class Connections:
-    """What the connections of one server share: who is open, how much they hold, who watches."""
-
-    def __init__(self, watchers: tuple[Watcher, ...] = ()) -> None:
-        self.open: set[HttpProtocol] = set()
-        self.held_bytes = 0
-        self.watchers = watchers
 
 
 class HttpProtocol(DirectIntake):
@@ -289,7 +282,8 @@ class HttpProtocol(DirectIntake):
                 self._refuse(Refusal(408, "the request took too long to arrive"))
         elif not self._waiting and not unwritten:
             quiet_since_s = max(self._quiet_since_s, self._taken_at_s)
-            if now_s > quiet_since_s + limits.keep_alive_idle_s:
+            idle_s = DRAIN_IDLE_S if self._draining else limits.keep_alive_idle_s
+            if now_s > quiet_since_s + idle_s:
                 self._transport.close()
 
     def abort(self) -> None:
@@ -297,12 +291,16 @@ class HttpProtocol(DirectIntake):
         self._transport.abort()
 
     def drain(self) -> None:
-        """Finish what has begun, then close."""
+        """Finish what has begun, then close.
+
+        Who was answered just now may be about to ask again: that is answered, too, with the word
+        that the connection ends. Closing at once would reset what is on its way.
+        """
         self._draining = True
-        if self._arriving is None:
-            self._closing = True
-        if not self._waiting and not self._ended:
-            self._transport.close()
+        if self._waiting:
+            self._closing = self._closing or self._arriving is None
+        elif not self._ended:
+            self.tick(time.monotonic())
 
 
 def _refusal(error: Exception) -> Refusal:

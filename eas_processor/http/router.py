@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -129,7 +130,11 @@ class Router:
             route.handle(request)
         else:
             compression.unpack_soon(
-                form, request.body, self._body_bytes_max, lambda body: _unpacked(request, body)
+                form,
+                request.body,
+                self._body_bytes_max,
+                lambda: not request.gone and time.monotonic() < request.deadline_s,
+                lambda body: _unpacked(request, body),
             )
 
     def _resolve(self, raw: bytes) -> Route:

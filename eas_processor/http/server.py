@@ -9,8 +9,9 @@ import time
 
 from eas_processor.config import Limits
 from eas_processor.http import sockets
+from eas_processor.http.connections import Connections
 from eas_processor.http.messages import Application
-from eas_processor.http.protocol import Connections, HttpProtocol
+from eas_processor.http.protocol import HttpProtocol
 from eas_processor.observe.exchange import Watcher
 
 DRAIN_POLL_S = 0.02

@@ -119,7 +119,12 @@ def no_port(host: str, port: int, error: OSError) -> StartError:
     where = f"{shown(host or ALL)}:{port}"
     if where.startswith("[::]:"):
         where += " (all addresses, IPv4 and IPv6)"
-    return StartError(f"cannot listen on {where}: {error.strerror or error}; choose another port")
+    words = f"cannot listen on {where}: {error.strerror or error}"
+    if isinstance(error, socket.gaierror) or error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL):
+        return StartError(f"{words}; choose an address of this machine, or :: for all")
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        return StartError(f"{words}; choose another port")
+    return StartError(words)
 
 
 def _bound(host: str, port: int, shared: bool) -> list[socket.socket]:

@@ -39,7 +39,8 @@ class Application(Protocol):
 class Connections:
     """What the connections of one server share.
 
-    held_bytes: of bodies that are not whole. drains: new connections shall end at once, too.
+    held_bytes: of bodies that are not whole. refused: how many connections there was no room for.
+    drains: new connections shall end at once, too.
     """
 
     def __init__(self, app: Application, bounds: Bounds) -> None:
@@ -47,6 +48,7 @@ class Connections:
         self.bounds = bounds
         self.open: set[Lifetime] = set()
         self.held_bytes = 0
+        self.refused = 0
         self.drains = False
 
 
@@ -71,6 +73,12 @@ class Lifetime(FrameIntake):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         self._outlet = Outlet(self._transport, self._ended)
+        if len(self._connections.open) >= self._bounds.connections_max:
+            # Without a word: after SETTINGS a client would take it for a good connection that has
+            # ended, and come again at once.
+            self._connections.refused += 1
+            self.abort()
+            return
         self._connections.open.add(self)
 
     def _begin(self) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 KEEPALIVE_S = 2 * 3600.0
 KEEPALIVE_ANSWER_S = 20.0
 STALL_S = 60.0
+CONNECTIONS_MAX = 4096
 STREAMS_MAX = 4096
 CLOSE_S = 2.0  # for the client to close when all is said
 FIELDS_BYTES_MAX = 32 * 1024
@@ -20,13 +21,15 @@ HELD_BYTES_MAX = 4 << 30
 class Bounds:
     """What a connection may do; None where there is no bound.
 
-    streams_max: at once. fields_bytes_max: of one head, unpacked. held_bytes_max: of bodies that
-    are not whole, of all connections together. stall_s: how long the client may take to begin,
-    send nothing of a body, or take nothing of what waits for it. idle_s: without a request. age_s:
-    after which it is drained, and age_grace_s later cut. ping_s, ping_answer_s: after which silence
-    the client is asked for a sign of life, and how long it has to give one.
+    connections_max: of the server; more are closed as they come. streams_max: at once.
+    fields_bytes_max: of one head, unpacked. held_bytes_max: of bodies that are not whole, of all
+    connections together. stall_s: how long the client may take to begin, send nothing of a body, or
+    take nothing of what waits for it. idle_s: without a request. age_s: after which it is drained,
+    and age_grace_s later cut. ping_s, ping_answer_s: after which silence the client is asked for a
+    sign of life, and how long it has to give one.
     """
 
+    connections_max: int = CONNECTIONS_MAX
     streams_max: int = STREAMS_MAX
     fields_bytes_max: int = FIELDS_BYTES_MAX
     held_bytes_max: int = HELD_BYTES_MAX

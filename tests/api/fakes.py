@@ -4,7 +4,7 @@ from eas_processor.api.discovery import DiscoveryApi
 from eas_processor.api.eas import EasApi
 from eas_processor.api.ops import OpsApi
 from eas_processor.config import Limits
-from eas_processor.http.protocol import Connections
+from eas_processor.http.connections import Connections
 from eas_processor.http.router import Router
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.bodies import Bodies

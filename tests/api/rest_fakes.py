@@ -10,7 +10,7 @@ from eas_processor.api.rest import RestApi, RestOptions
 from eas_processor.codec import dtypes, serving, tensors
 from eas_processor.config import Limits
 from eas_processor.errors import Code
-from eas_processor.http.protocol import Connections
+from eas_processor.http.connections import Connections
 from eas_processor.http.router import Router
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.awake import Awake

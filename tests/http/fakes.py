@@ -3,8 +3,9 @@
 import re
 
 from eas_processor.config import Limits
+from eas_processor.http.connections import Connections
 from eas_processor.http.messages import Request
-from eas_processor.http.protocol import Connections, HttpProtocol
+from eas_processor.http.protocol import HttpProtocol
 
 
 class Transport:

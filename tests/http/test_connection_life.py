@@ -3,7 +3,8 @@
 import time
 
 from eas_processor.config import Limits
-from eas_processor.http.protocol import LINGER_S, Connections
+from eas_processor.http.connections import Connections
+from eas_processor.http.protocol import DRAIN_IDLE_S, LINGER_S
 from tests.http.fakes import SMALL, App, Waiter, answers, connect, post
 
 
@@ -166,6 +167,7 @@ def test_draining_answers_all_that_has_been_sent_before_it_closes():
 
 def test_draining_closes_the_idle_and_lets_the_busy_finish():
     idle, idle_transport, _ = connect()
+    idle._quiet_since_s -= 2 * DRAIN_IDLE_S
     idle.drain()
     assert idle_transport.closed
     busy, transport, app = connect(App(instantly=False))
@@ -175,6 +177,26 @@ def test_draining_closes_the_idle_and_lets_the_busy_finish():
     app.requests[0].respond(200, b"last")
     assert answers(transport) == [(200, b"last")] and b"Connection: close" in transport.written
     assert transport.eof
+
+
+def test_draining_answers_who_asks_again_and_says_that_it_was_the_last_time():
+    protocol, transport, _ = connect()
+    protocol.data_received(post(b"one"))
+    protocol.drain()
+    assert not transport.closed and b"Connection: close" not in transport.written
+    protocol.data_received(post(b"two"))
+    assert len(answers(transport)) == 2 and transport.eof
+    assert transport.written.count(b"Connection: close") == 1
+
+
+def test_draining_closes_who_does_not_ask_again():
+    protocol, transport, _ = connect()
+    protocol.data_received(post())
+    protocol.drain()
+    protocol.tick(time.monotonic() + 0.5 * DRAIN_IDLE_S)
+    assert not transport.closed
+    protocol.tick(time.monotonic() + 2 * DRAIN_IDLE_S)
+    assert transport.closed
 
 
 def test_reading_goes_on_when_half_of_a_full_pipeline_is_answered():

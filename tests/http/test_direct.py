@@ -8,7 +8,8 @@ import pytest
 import uvloop
 
 from eas_processor.config import Limits
-from eas_processor.http.protocol import Connections, HttpProtocol
+from eas_processor.http.connections import Connections
+from eas_processor.http.protocol import HttpProtocol
 from eas_processor.http.router import Route
 from eas_processor.pool.bodies import Bodies, SharedBody
 from tests.http.fakes import App, post

@@ -3,7 +3,7 @@
 import time
 
 from eas_processor.config import Limits
-from eas_processor.http.protocol import Connections
+from eas_processor.http.connections import Connections
 from tests.http.fakes import SMALL, App, answers, connect, post
 
 

@@ -4,15 +4,17 @@ import asyncio
 import gzip
 import json
 import random
+import threading
 import zlib
 
 import cramjam
 import pytest
 
 from eas_processor.config import Limits
-from eas_processor.http.compression import INLINE_BYTES_MAX
+from eas_processor.http import compression
+from eas_processor.http.compression import INLINE_BYTES_MAX, TooLarge
+from eas_processor.http.connections import Connections
 from eas_processor.http.messages import BINARY, JSON
-from eas_processor.http.protocol import Connections
 from eas_processor.http.router import Route, Router
 from tests.http.fakes import answers, connect, post
 
@@ -69,6 +71,37 @@ def test_an_empty_body_is_never_unpacked():
     echo = Echo("gzip", b"signature")
     assert answers(exchange(echo, post(b""))) == [(200, b"signature")]
     assert echo.bodies == [b""]
+
+
+def test_a_body_whose_time_is_over_before_its_turn_is_not_unpacked(monkeypatch):
+    unpacked, turn = [], threading.Event()
+
+    def unpack(form, body, bytes_max):
+        if len(body) <= bytes_max == INLINE_BYTES_MAX:
+            raise TooLarge("for the loop")
+        unpacked.append(body)
+        turn.wait(10)
+        return body
+
+    monkeypatch.setattr(compression, "unpack", unpack)
+    route = Route(lambda request: request.respond(200, b"ok"), 0.5)
+    router = Router([lambda target: route], lambda request: None, LIMITS)
+
+    async def talk():
+        transports = []
+        for number in range(2):
+            protocol, transport, _ = connect(router, LIMITS)
+            protocol.data_received(packed(b"%d" % number))
+            transports.append((protocol, transport))
+        await asyncio.sleep(0.6)
+        turn.set()
+        async with asyncio.timeout(10):
+            while any(protocol._waiting for protocol, _ in transports):
+                await asyncio.sleep(0.001)
+        return [answers(transport)[0][0] for _, transport in transports]
+
+    assert asyncio.run(talk()) == [200, 408]
+    assert unpacked == [b"0"]
 
 
 def test_a_body_that_unpacks_to_much_is_unpacked_beside_the_loop():

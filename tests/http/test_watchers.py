@@ -5,7 +5,7 @@ import re
 import pytest
 
 from eas_processor.config import Limits
-from eas_processor.http.protocol import Connections
+from eas_processor.http.connections import Connections
 from tests.http.fakes import App, answers, connect, post
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

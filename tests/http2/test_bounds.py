@@ -17,8 +17,8 @@ from eas_processor.http2.frames import (
 )
 from eas_processor.rpc.channel_arguments import DEFAULTS
 from eas_processor.rpc.server import Endpoint
-from tests.http2.peer import BODY, HEAD, HELLO, OPEN, UNKNOWN, Peer, call, played
-from tests.rpc.fakes import Version, answered, until
+from tests.http2.peer import BODY, HEAD, HELLO, OPEN, UNKNOWN, Peer, call, gone, played
+from tests.rpc.fakes import Version, answered, predict, until
 
 SHUT = frames.settings({frames.INITIAL_WINDOW_SIZE: 0})
 LARGE = 3_000_000
@@ -83,6 +83,31 @@ def test_while_very_much_waits_nothing_new_is_begun(monkeypatch):
 
     code = frames.REFUSED_STREAM.to_bytes(4, "big")
     assert played(play, Version(1, b"x" * 100_000)) == ({1, 3}, (5, code), 7)
+
+
+def test_beyond_the_most_connections_new_ones_are_closed_and_the_others_go_on():
+    bounds = replace(DEFAULTS.bounds, connections_max=1)
+    endpoint = Endpoint(port=0, settings=DEFAULTS._replace(bounds=bounds))
+
+    async def play(peer, served):
+        await peer.next(SETTINGS)
+        late = Peer(*await asyncio.open_connection("127.0.0.1", served.server.port))
+        late.say(HELLO)
+        told = await late.frame()
+        late.close()
+        code, _ = await served.refused("Predict", predict(), timeout=5)
+        peer.say(call(1))
+        _, body, _ = await peer.answer(1)
+        peer.close()
+        await gone(served)
+        after = Peer(*await asyncio.open_connection("127.0.0.1", served.server.port))
+        after.say(HELLO)
+        has_room = await after.is_alive()
+        after.close()
+        return told, code, b"fine" in body, has_room
+
+    found = played(play, Version(1, b"fine"), endpoint=endpoint)
+    assert found == (None, "UNAVAILABLE", True, True)
 
 
 def test_a_body_in_tiny_pieces_is_kept_in_few():
