@@ -1,11 +1,12 @@
 """One gRPC request, from its arrival to its answer: runs it, and counts it once it is over.
 
-GrpcServer → Front.answering(method) → the method, with a Request → Request.run → Service.submit
+GrpcServer → what Answering made → the method, with a Request → Request.run → Service.submit
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -33,8 +34,10 @@ log = structlog.get_logger("grpc")
 class GrpcCall(Call):
     """A call whose answer a coroutine awaits."""
 
-    def __init__(self, body: bytes | SharedBody, deadline_s: float, flags: int) -> None:
-        super().__init__(PREDICT, body, deadline_s, flags)
+    def __init__(
+        self, body: bytes | SharedBody, deadline_s: float, flags: int = 0, kind: int = PREDICT
+    ) -> None:
+        super().__init__(kind, body, deadline_s, flags)
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
     def reply(self, answer: Answer) -> None:
@@ -71,7 +74,7 @@ class Request:
 
         timeout_s: for a client that sets no deadline; None: the service's own.
         """
-        call = self._submit(body, self._deadline_s(timeout_s), flags)
+        call = self._submit(body, self.deadline_s(timeout_s), flags)
         try:
             return self._result(call, await call.answer)
         except asyncio.CancelledError:
@@ -82,7 +85,7 @@ class Request:
         self, bodies: Sequence[bytes], timeout_s: float | None, flags: int = 0
     ) -> list[bytes]:
         """The same for several that run side by side; the first that fails fails all."""
-        deadline_s = self._deadline_s(timeout_s)
+        deadline_s = self.deadline_s(timeout_s)
         calls = [self._submit(body, deadline_s, flags) for body in bodies]
         try:
             return [self._result(call, await call.answer) for call in calls]
@@ -90,14 +93,14 @@ class Request:
             for call in calls:
                 self._abandon(call)
 
-    def _deadline_s(self, timeout_s: float | None) -> float:
-        left_s: float | None = self.context.time_remaining()
-        if left_s is None:
-            left_s = timeout_s
-        if left_s is None:
-            assert self.route is not None
-            left_s = self.route.service.request_timeout_s
-        return self.started_s + left_s
+    def deadline_s(self, timeout_s: float | None) -> float:
+        """When it must be answered, on time.monotonic(). timeout_s: see `run`."""
+        left_s = self.context.time_remaining()
+        if left_s is not None:
+            return time.monotonic() + left_s
+        if timeout_s is None:
+            timeout_s = self.route.service.request_timeout_s if self.route else math.inf
+        return self.started_s + timeout_s
 
     def _submit(self, body: bytes | SharedBody, deadline_s: float, flags: int) -> GrpcCall:
         assert self.route is not None
@@ -131,8 +134,11 @@ class Request:
 
 Handler = Callable[[Request], Awaitable[bytes]]
 
+# A client's deadline began to run when it sent the call: what it cancels then may come before ours.
+TRANSIT_S = 0.1
 
-class Front:
+
+class Answering:
     """What every method has around it: errors become gRPC's, and each request is counted.
 
     elsewhere(path): who answers, and counts, requests to what is not known here; None: they are
@@ -149,7 +155,7 @@ class Front:
         self._watchers = watchers
         self._elsewhere = elsewhere
 
-    def answering(self, service: str, name: str, handler: Handler) -> Method:
+    def method(self, service: str, name: str, handler: Handler) -> Method:
         """The method of a service, as a server wants it."""
         path = f"/{service}/{name}"
         unrouted = self._metrics.series("", "", DIALECT, name)
@@ -165,7 +171,8 @@ class Front:
                 self._over(path, request, error.code, 0)
                 raise
             except asyncio.CancelledError:  # by the client, by its deadline, or at our end
-                late = context.time_remaining() == 0
+                left_s = context.time_remaining()
+                late = left_s is not None and left_s < TRANSIT_S
                 code = Code.DEADLINE_EXCEEDED if late else Code.CANCELLED
                 self._over(path, request, code, 0)
                 raise

@@ -72,8 +72,9 @@ def settings(arguments: Sequence[str]) -> Settings:
         name, read = _READ[key]
         digits = value.removeprefix("-")
         if not digits.isdecimal() or int(value) < -1:
-            words = f"{key} must be a whole number, -1 for no bound; is {value!r}"
-            raise ConfigError(f"--grpc_channel_arguments: {words}")
+            words = "this channel argument is no whole number (-1 for no bound): it has no effect"
+            log.warning(words, argument=key, value=value)
+            continue
         told[name] = read(int(value))
     receive, send = (told.pop(f"{way}_bytes_max", wire.LENGTH_MAX) for way in ("receive", "send"))
     shares_port = told.pop("shares_port", False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ServingError
-from eas_processor.rpc.calls import Front, Request
+from eas_processor.rpc.calls import Answering, Request
 from eas_processor.rpc.dispatch import Methods, unary
 from eas_processor.rpc.routes import Routes, check_token, spec_of
 from eas_processor.serving.states import States
@@ -35,13 +35,13 @@ class ModelService:
         self._apply = apply
         self._reload_token = reload_token
 
-    def methods(self, front: Front) -> Methods:
+    def methods(self, answering: Answering) -> Methods:
         """All methods, for a server."""
         methods = {
             "GetModelStatus": self.get_model_status,
             "HandleReloadConfigRequest": self.handle_reload_config_request,
         }
-        return unary(NAME, {n: front.answering(NAME, n, method) for n, method in methods.items()})
+        return unary(NAME, {n: answering.method(NAME, n, method) for n, method in methods.items()})
 
     async def get_model_status(self, request: Request) -> bytes:
         """GetModelStatusRequest → GetModelStatusResponse."""

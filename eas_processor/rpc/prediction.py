@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from eas_processor.codec import examples, serving, signatures
-from eas_processor.codec.signatures import Asked
+from eas_processor.codec.signatures import Asked, Signatures
 from eas_processor.errors import Code, ServingError
 from eas_processor.pool.bodies import Bodies, SharedBody
-from eas_processor.rpc.calls import Front, Handler, Request
+from eas_processor.rpc.calls import Answering, Handler, Request
 from eas_processor.rpc.dispatch import Methods, unary
-from eas_processor.rpc.routes import Routes, Spec, spec_of
+from eas_processor.rpc.routes import Route, Routes, Spec, spec_of
+from eas_processor.rpc.translation import translated
+from eas_processor.serving.lifecycle import State
 from eas_processor.worker.frames import TENSOR_CONTENT
 
 NAME = "tensorflow.serving.PredictionService"
@@ -20,6 +23,11 @@ NOBODY = Spec("", None, None, "")
 
 # (model, version, method, serialised request, serialised response)
 RequestLog = Callable[[str, int, str, bytes, bytes], None]
+
+ReadExamples = Callable[[bytes, Signatures, bool], Asked]
+WriteAnswer = Callable[[bytes, int], bytes]
+
+T = TypeVar("T")
 
 
 class PredictionService:
@@ -46,7 +54,7 @@ class PredictionService:
         self._timeout_s = timeout_s
         self._request_log = request_log
 
-    def methods(self, front: Front) -> Methods:
+    def methods(self, answering: Answering) -> Methods:
         """All methods, for a server."""
         methods = {
             "Predict": self._logged("Predict", self.predict),
@@ -55,7 +63,7 @@ class PredictionService:
             "MultiInference": self._logged("MultiInference", self.multi_inference),
             "GetModelMetadata": self.get_model_metadata,
         }
-        return unary(NAME, {n: front.answering(NAME, n, method) for n, method in methods.items()})
+        return unary(NAME, {n: answering.method(NAME, n, method) for n, method in methods.items()})
 
     async def predict(self, request: Request) -> bytes:
         """PredictRequest → PredictResponse; the request crosses the wall as it came."""
@@ -69,28 +77,31 @@ class PredictionService:
 
     async def classify(self, request: Request) -> bytes:
         """ClassificationRequest → ClassificationResponse."""
-        known = self._known("Classify", request)
-        asked = examples.classify_request(request.body, known, self._check_methods)
-        return examples.classify_answer(*await self._run(request, asked)) + _told(request)
+        how = examples.classify_request, examples.classify_answer
+        return await self._of_examples("Classify", request, *how)
 
     async def regress(self, request: Request) -> bytes:
         """RegressionRequest → RegressionResponse."""
-        known = self._known("Regress", request)
-        asked = examples.regress_request(request.body, known, self._check_methods)
-        return examples.regress_answer(*await self._run(request, asked)) + _told(request)
+        how = examples.regress_request, examples.regress_answer
+        return await self._of_examples("Regress", request, *how)
 
     async def multi_inference(self, request: Request) -> bytes:
         """MultiInferenceRequest → MultiInferenceResponse: its tasks run side by side."""
-        tasks = serving.parse("MultiInferenceRequest", request.body).tasks
+        method, body = "MultiInference", request.body
+        tasks = await self._read(request, partial(examples.multi_tasks, body))
         spec = spec_of(tasks[0]) if tasks else NOBODY
-        route = self._routes.route_of("MultiInference", spec, request.context)
+        route = self._routes.route_of(method, spec, request.context)
         request.goes_to(route)
         known = signatures.read(route.version.signatures)
-        multi = examples.multi_request(request.body, known, self._check_methods)
-        bodies = [asked.request for asked in multi.asked]
+        read = partial(examples.multi_request, body, known, self._check_methods)
+        multi = await self._read(request, read)
+        route = self._successor(method, request, route)
         request.series.examples(multi.asked[0].rows or 0)
+        bodies = [asked.request for asked in multi.asked]
         answers = await request.run_all(bodies, self._timeout_s, TENSOR_CONTENT)
-        return examples.multi_answer(answers, multi, spec.name, route.version.number)
+        number = route.version.number
+        write = partial(examples.multi_answer, answers, multi, spec.name, number)
+        return await translated(sum(map(len, answers)), write)
 
     async def get_model_metadata(self, request: Request) -> bytes:
         """GetModelMetadataRequest → GetModelMetadataResponse; knows `signature_def` alone."""
@@ -131,21 +142,29 @@ class PredictionService:
 
         return answer
 
-    def _known(self, method: str, request: Request) -> signatures.Signatures:
-        """The signatures of the version that is asked."""
+    async def _of_examples(
+        self, method: str, request: Request, read: ReadExamples, write: WriteAnswer
+    ) -> bytes:
         route = self._routes.route(method, request.body, request.context)
         request.goes_to(route)
-        return signatures.read(route.version.signatures)
-
-    async def _run(self, request: Request, asked: Asked) -> tuple[bytes, int]:
+        known = signatures.read(route.version.signatures)
+        asked = await self._read(request, partial(read, request.body, known, self._check_methods))
+        route = self._successor(method, request, route)
         rows = asked.rows or 0
         request.series.examples(rows)
-        return await request.run(asked.request, self._timeout_s, TENSOR_CONTENT), rows
+        answer = await request.run(asked.request, self._timeout_s, TENSOR_CONTENT)
+        return await translated(len(answer), partial(write, answer, rows)) + route.model_spec
 
+    async def _read(self, request: Request, read: Callable[[], T]) -> T:
+        """The request's message, translated."""
+        return await translated(len(request.body), read, request.deadline_s(self._timeout_s))
 
-def _told(request: Request) -> bytes:
-    assert request.route is not None
-    return request.route.model_spec
+    def _successor(self, method: str, request: Request, route: Route) -> Route:
+        """Where it goes after it was read: its version may be about to end. Raises ServingError."""
+        if route.version.lifecycle.state is not State.READY:
+            route = self._routes.route_of(method, route.spec, request.context)
+            request.goes_to(route)
+        return route
 
 
 def _metadata(name: str, version: int, signature_def_map: bytes) -> bytes:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Mapping
+from functools import partial
 
 from eas_processor.codec import profiling
 from eas_processor.codec.profiling import Wish
 from eas_processor.errors import Code, ServingError
-from eas_processor.pool.call import AwaitedCall
+from eas_processor.pool.call import Answer
 from eas_processor.pool.worker import Worker
-from eas_processor.rpc.calls import Front, Request
+from eas_processor.rpc.calls import Answering, GrpcCall, Request
 from eas_processor.rpc.dispatch import Methods, unary
 from eas_processor.rpc.routes import check_token
 from eas_processor.serving.service import Service
@@ -28,6 +30,7 @@ from eas_processor.worker.frames import Kind
 NAME = "tensorflow.ProfilerService"
 DURATION_MS_MAX = 10 * 60 * 1000
 ANSWER_TIMEOUT_S = 120.0  # for what was recorded to be put together
+END_WITHIN_S = 600.0  # a busy worker may be late to end it, and must not leave it
 MODEL = "model"  # in a call's metadata: whose worker
 
 
@@ -37,13 +40,13 @@ class ProfilerService:
     def __init__(self, services: Mapping[str, Service], token: str | None = None) -> None:
         self._services = services
         self._token = token
-        self._sessions: dict[str, asyncio.Event] = {}
+        self._sessions: dict[str, set[asyncio.Event]] = {}  # of several workers, maybe
         self._recordings: set[asyncio.Task[bytes]] = set()
 
-    def methods(self, front: Front) -> Methods:
+    def methods(self, answering: Answering) -> Methods:
         """All methods, for a server."""
         methods = {"Profile": self.profile, "Monitor": self.monitor, "Terminate": self.terminate}
-        return unary(NAME, {n: front.answering(NAME, n, method) for n, method in methods.items()})
+        return unary(NAME, {n: answering.method(NAME, n, method) for n, method in methods.items()})
 
     async def profile(self, request: Request) -> bytes:
         """ProfileRequest → ProfileResponse, once the time is over."""
@@ -53,7 +56,9 @@ class ProfilerService:
             words = f"duration_ms must be from 1 to {DURATION_MS_MAX}; was {wish.duration_ms}"
             raise ServingError(Code.INVALID_ARGUMENT, words)
         worker = self._worker(_model(request))
-        ended = self._sessions[wish.session_id] = asyncio.Event()
+        ended = asyncio.Event()
+        session = self._sessions.setdefault(wish.session_id, set())
+        session.add(ended)
         # A task of its own: what has begun is ended, though the client may have left.
         recording = asyncio.create_task(_record(worker, wish, ended))
         self._recordings.add(recording)
@@ -62,17 +67,18 @@ class ProfilerService:
             return profiling.response(await asyncio.shield(recording))
         finally:
             ended.set()
-            self._sessions.pop(wish.session_id, None)
+            session.discard(ended)
+            if not session:
+                del self._sessions[wish.session_id]
 
     async def monitor(self, request: Request) -> bytes:
         """As TensorFlow's own server answers it on a CPU or GPU."""
         raise ServingError(Code.UNIMPLEMENTED, "unimplemented.")
 
     async def terminate(self, request: Request) -> bytes:
-        """TerminateRequest → TerminateResponse: the recording ends now."""
+        """TerminateRequest → TerminateResponse: the session's recordings end now."""
         check_token(self._token, request.context)
-        ended = self._sessions.get(profiling.session(request.body))
-        if ended is not None:
+        for ended in self._sessions.get(profiling.session(request.body), ()):
             ended.set()
         return b""
 
@@ -106,17 +112,45 @@ def _model(request: Request) -> str:
 
 
 async def _record(worker: Worker, wish: Wish, ended: asyncio.Event) -> bytes:
-    await _tell(worker, json.dumps(wish.levels).encode())
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(wish.duration_ms / 1000):
-            await ended.wait()
-    return await _tell(worker, b"")
+    begin = _tell(worker, json.dumps(wish.levels).encode(), ANSWER_TIMEOUT_S)
+    try:
+        await _answer(begin)
+    except BaseException:
+        begin.answer.add_done_callback(partial(_end_what_began, worker))
+        raise
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wish.duration_ms / 1000):
+                await ended.wait()
+    finally:
+        end = _end(worker)
+    return await _answer(end)
 
 
-async def _tell(worker: Worker, body: bytes) -> bytes:
-    call = AwaitedCall(Kind.PROFILE, body, ANSWER_TIMEOUT_S)
+def _tell(worker: Worker, body: bytes, timeout_s: float) -> GrpcCall:
+    """Tell the worker, which answers however late."""
+    call = GrpcCall(body, time.monotonic() + timeout_s, kind=Kind.PROFILE)
     worker.send(call)
-    answer = await call.wait()
+    return call
+
+
+def _end(worker: Worker) -> GrpcCall:
+    return _tell(worker, b"", END_WITHIN_S)
+
+
+def _end_what_began(worker: Worker, began: asyncio.Future[Answer]) -> None:
+    """After nobody waited for it any more; else the recorder would be taken for ever."""
+    if not began.cancelled() and began.result().code == Code.OK:
+        _end(worker)
+
+
+async def _answer(told: GrpcCall) -> bytes:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await asyncio.shield(told.answer)
+    except TimeoutError:
+        words = f"no answer within {ANSWER_TIMEOUT_S:g} s"
+        raise ServingError(Code.DEADLINE_EXCEEDED, words) from None
     if answer.code != Code.OK:
         raise ServingError(Code(answer.code), answer.body.decode("utf-8", "replace"))
     return answer.body

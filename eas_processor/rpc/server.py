@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import os
 import ssl
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ from typing import Any
 import structlog
 
 from eas_processor.errors import ConfigError, StartError
-from eas_processor.http import sockets, tls
+from eas_processor.http import sockets, tls, unix_sockets
 from eas_processor.http2.connection import Http2Connection
 from eas_processor.http2.lifetime import Connections, Lifetime
 from eas_processor.rpc.channel_arguments import DEFAULTS, Settings
@@ -70,7 +67,7 @@ class GrpcServer:
         self._servers: list[asyncio.Server] = []
         self._connections: Connections | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._socket_path = ""
+        self._unix: unix_sockets.UnixListener | None = None
         self.port = 0
 
     async def start(self) -> None:
@@ -92,27 +89,39 @@ class GrpcServer:
         if endpoint.socket_path:
             await self._open_socket(connection, how)
         self._tick()
-        log.info("gRPC listening", host=endpoint.host, port=self.port, socket=self._socket_path)
+        log.info("gRPC listening", host=endpoint.host, port=self.port, socket=endpoint.socket_path)
 
     async def _open_socket(self, made: Callable[[], Http2Connection], how: dict[str, Any]) -> None:
         path = self._endpoint.socket_path
-        _remove_stale(path)
         loop = asyncio.get_running_loop()
         try:
-            self._servers.append(await loop.create_unix_server(made, path, **how))
+            self._unix = unix_sockets.listen(path, BACKLOG)
+            listening = self._unix.socket
+            server = await loop.create_unix_server(made, sock=listening, backlog=BACKLOG, **how)
         except OSError as error:
             words = f"cannot listen for gRPC on unix:{path}: {error.strerror or error}"
             raise StartError(words) from None
-        self._socket_path = path
+        self._servers.append(server)
 
     def _tick(self) -> None:
         now_s = time.monotonic()
         try:
             for connection in self._connected():
                 connection.tick(now_s)
+            self._tell_refused()
         except Exception:  # without the next tick nothing that stalls would ever end
             log.exception("tick failed")
         self._ticking = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    def _tell_refused(self) -> None:
+        connections = self._connections
+        if connections is not None and connections.refused:
+            log.warning(
+                "connections refused: too many are open",
+                refused=connections.refused,
+                open=len(connections.open),
+            )
+            connections.refused = 0
 
     def _connected(self) -> tuple[Lifetime, ...]:
         return tuple(self._connections.open) if self._connections is not None else ()
@@ -120,6 +129,8 @@ class GrpcServer:
     async def drain(self, grace_s: float) -> None:
         """Accept no more; finish what has begun within `grace_s`, then cut what is left."""
         self._on_drain()
+        if self._unix is not None:
+            self._unix.remove()
         for server in self._servers:
             server.close()
         if self._connections is not None:
@@ -133,9 +144,6 @@ class GrpcServer:
             self._ticking.cancel()
         for connection in self._connected():
             connection.abort()
-        if self._socket_path:
-            with contextlib.suppress(OSError):
-                os.unlink(self._socket_path)
 
 
 def _context(secured: Tls | None) -> ssl.SSLContext | None:
@@ -148,10 +156,3 @@ def _context(secured: Tls | None) -> ssl.SSLContext | None:
         return tls.context(secured.key, secured.certificate, client_ca, protocol="h2")
     except ConfigError as error:
         raise StartError(f"gRPC: {error.message}") from None
-
-
-def _remove_stale(path: str) -> None:
-    """A socket that a server left behind is in the way of the next one."""
-    with contextlib.suppress(OSError):
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)

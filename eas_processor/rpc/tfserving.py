@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from eas_processor.observe.exchange import Watcher
 from eas_processor.observe.metrics import Metrics
 from eas_processor.pool.bodies import Bodies
-from eas_processor.rpc.calls import Front
+from eas_processor.rpc.calls import Answering
 from eas_processor.rpc.dispatch import Method, Unary
 from eas_processor.rpc.health import Health
 from eas_processor.rpc.model_service import Apply, ModelService
@@ -58,7 +58,7 @@ def listener(
     options: Options = DEFAULTS,
 ) -> GrpcServer:
     """The server, not started. services: live, by name."""
-    front = Front(metrics, options.watchers, options.elsewhere)
+    answering = Answering(metrics, options.watchers, options.elsewhere)
     routes = Routes(services, metrics, options.token)
     prediction = PredictionService(
         routes,
@@ -69,14 +69,14 @@ def listener(
         options.request_log,
     )
     reload_token = options.admin_token or options.token
-    others = ModelService(states, routes, options.apply, reload_token).methods(front)
+    others = ModelService(states, routes, options.apply, reload_token).methods(answering)
     if options.profiler or options.elsewhere is not None:
-        others |= ProfilerService(services, reload_token).methods(front)
+        others |= ProfilerService(services, reload_token).methods(answering)
     if options.elsewhere is not None:
         others = {path: Unary(options.elsewhere(path)) for path in others}
-    methods = {**prediction.methods(front), **others}
+    methods = {**prediction.methods(answering), **others}
     if not options.health:
         return GrpcServer(endpoint, methods)
     ready = options.ready or (lambda: all(service.ready for service in services.values()))
     health = Health(services, ready)
-    return GrpcServer(endpoint, methods | health.methods(front), health.drain)
+    return GrpcServer(endpoint, methods | health.methods(answering), health.drain)

@@ -51,7 +51,8 @@ def form(encoding: bytes | None) -> str:
     found = _FORMS.get(encoding or b"identity")
     if found is None:
         known = _ENCODINGS.decode()
-        words = f"messages may be compressed as {known}; not as {encoding!r}"
+        asked = (encoding or b"").decode("latin-1")
+        words = f"messages may be compressed as {known}; not as {asked!r}"
         raise ServingError(Code.UNIMPLEMENTED, words)
     return found
 
@@ -83,7 +84,10 @@ def message(parts: Sequence[bytes | bytearray | memoryview], form: str, bytes_ma
     if len(first) < PREFIX_BYTES:
         first, parts = b"".join(parts), ()
     size = sum(map(len, parts[1:]), len(first) - PREFIX_BYTES)
-    if size < 0 or int.from_bytes(first[1:PREFIX_BYTES], "big") != size:
+    said = int.from_bytes(first[1:PREFIX_BYTES], "big") if size >= 0 else 0
+    if not first or said < size:  # gRPC's code for another number of them
+        raise ServingError(Code.UNIMPLEMENTED, "the method takes one message, no more and no less")
+    if said != size:
         raise ServingError(Code.INTERNAL, "the request is not one whole message")
     is_compressed = first[0]
     found = b"".join((first[PREFIX_BYTES:], *parts[1:]))

@@ -31,12 +31,19 @@ def test_of_an_argument_that_comes_twice_the_last_counts():
     assert twice == DEFAULTS
 
 
+def test_what_is_no_argument_is_told():
+    with pytest.raises(ConfigError, match="'a' is not KEY=VALUE"):
+        settings(["a"])
+
+
 @pytest.mark.parametrize(
-    "argument", ["a", "grpc.keepalive_time_ms=soon", "grpc.max_metadata_size=-2"]
+    "argument",
+    ["grpc.keepalive_time_ms=soon", "grpc.max_metadata_size=-2", "grpc.http2.max_pings=0x"],
 )
-def test_what_is_no_argument_is_told(argument):
-    with pytest.raises(ConfigError, match=argument.partition("=")[0]):
-        settings([argument])
+def test_a_value_that_is_no_number_is_logged_and_has_no_effect(argument):
+    with capture_logs() as logs:
+        assert settings([argument]) == DEFAULTS
+    assert logs[0]["argument"] == argument.partition("=")[0]
 
 
 def test_an_argument_for_the_inside_of_another_library_is_logged():

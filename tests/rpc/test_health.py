@@ -1,5 +1,7 @@
 """grpc.health.v1, asked as any client of it does: it says what is so."""
 
+import asyncio
+
 import grpc
 import grpc.aio
 import pytest
@@ -78,6 +80,46 @@ def test_who_watches_is_told_each_change_and_let_go_when_the_server_drains():
             return told
 
     assert run(scene()) == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["", "m", "z"])
+def test_many_who_watch_cost_no_more_than_one(name):
+    looks = []
+    many = 400
+
+    async def scene():
+        ready = lambda: bool(looks.append(1)) or True  # noqa: E731
+        async with Scene(service("m", Version()), ready=ready) as served:
+            watching = [health(served).Watch(check(name)) for _ in range(many)]
+            await asyncio.gather(*(each.read() for each in watching))
+            looks.clear()
+            await asyncio.sleep(0.6)
+            taken = len(looks)
+            draining = asyncio.create_task(served.server.drain(10))
+            last = await asyncio.gather(*(each.read() for each in watching))
+            ends = await asyncio.gather(*(each.read() for each in watching))
+            await draining
+            return taken, {each.status for each in last}, set(ends)
+
+    taken, last, ends = run(scene())
+    assert taken <= 3
+    assert last == {3 if name == "z" else 2}
+    assert ends == {grpc.aio.EOF}
+
+
+def test_who_watches_a_model_is_told_when_it_comes_and_goes():
+    async def scene():
+        async with Scene(service("m", Version())) as served:
+            watched = health(served).Watch(check("n"))
+            told = [(await watched.read()).status]
+            served.services["n"] = service("n", Version())
+            told.append((await watched.read()).status)
+            del served.services["n"]
+            told.append((await watched.read()).status)
+            watched.cancel()
+            return told
+
+    assert run(scene()) == [3, 1, 3]
 
 
 def test_health_is_left_out_where_it_is_not_wanted():

@@ -8,6 +8,7 @@ import pytest
 from eas_processor.codec import profiling
 from eas_processor.errors import Code
 from eas_processor.pool.call import Answer
+from eas_processor.rpc import profiler
 from eas_processor.worker.frames import Kind
 from tests.modelserver.fakes import Stage, ask, make_version, manager_of
 from tests.rpc import fakes
@@ -161,6 +162,66 @@ async def _answer(call):
         return await call
     except asyncio.CancelledError:
         return None
+
+
+class Late(Recorder):
+    """Keeps the first call it is told."""
+
+    def send(self, call):
+        if self.told:
+            return super().send(call)
+        self.told.append(json.loads(call.body))
+        self.first = call
+
+
+@pytest.mark.parametrize(("code", "told_to_end"), [(Code.OK, True), (Code.ALREADY_EXISTS, False)])
+def test_what_begins_when_nobody_waits_for_it_any_more_is_ended(code, told_to_end, monkeypatch):
+    monkeypatch.setattr(profiler, "ANSWER_TIMEOUT_S", 0.1)
+
+    async def scene():
+        worker = Late()
+        async with Scene(service("m", version(1, worker)), profiler=True) as served:
+            refused = await served.refused("Profile", asking(), PROFILER)
+            if not worker.first.answered:
+                worker.first.finish(Answer(code, 0, b""))
+            await asyncio.sleep(0.05)
+        return refused, worker.told
+
+    refused, told = run(scene())
+    assert refused == ("DEADLINE_EXCEEDED", "no answer within 0.1 s")
+    assert told == [profiling.DEFAULT_LEVELS, *[None] * told_to_end]
+
+
+def test_recordings_of_one_session_end_together_and_each_forgets_itself_alone():
+    """A session may be of several workers; of one worker it may be refused."""
+
+    async def scene():
+        workers = [
+            Recorder([(Code.OK, b""), (Code.ALREADY_EXISTS, b"Another"), (Code.OK, b"first")]),
+            Recorder([(Code.OK, b""), (Code.OK, b"second")]),
+        ]
+        services = [
+            service(name, version(1, worker)) for name, worker in zip("mn", workers, strict=True)
+        ]
+        async with Scene(*services, profiler=True) as served:
+
+            def profile(name):
+                wanted = asking(600_000, "one")
+                return served.call("Profile", wanted, PROFILER, metadata=(("model", name),))
+
+            waiting = []
+            for name, worker in zip("mn", workers, strict=True):
+                waiting.append(asyncio.ensure_future(_answer(profile(name))))
+                await asyncio.wait_for(worker.came.wait(), WAIT_S)
+            refused = await served.refused(
+                "Profile", asking(600_000, "one"), PROFILER, metadata=(("model", "m"),)
+            )
+            terminate = profiling.message("TerminateRequest")(session_id="one")
+            await served.call("Terminate", terminate, PROFILER)
+            answers = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+        return refused[0], [answer_of(each).tool_data[0].data for each in answers]
+
+    assert run(scene()) == ("ALREADY_EXISTS", [b"first", b"second"])
 
 
 @pytest.mark.parametrize("method", ["Profile", "Terminate"])

@@ -62,6 +62,66 @@ def test_a_unix_socket_replaces_a_stale_one_and_is_gone_afterwards(tmp_path):
     assert run(scene()) == 0 and not path.exists()
 
 
+def on_socket(path):
+    return Scene(service("m", Version(1, b"")), endpoint=Endpoint(port=None, socket_path=str(path)))
+
+
+async def answers(path):
+    async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        ask = channel.unary_unary(f"/{PREDICTION}/Predict")
+        return await ask(predict().SerializeToString(), timeout=10) is not None
+
+
+def test_a_unix_socket_that_somebody_listens_on_is_left_to_them(tmp_path):
+    path = tmp_path / "grpc.sock"
+
+    async def scene():
+        async with on_socket(path):
+            with pytest.raises(StartError, match="another server listens there") as caught:
+                async with on_socket(path):
+                    pass
+            return str(path) in caught.value.message, await answers(path)
+
+    assert run(scene()) == (True, True)
+
+
+def test_a_unix_socket_that_is_another_servers_by_now_is_not_removed(tmp_path):
+    path = tmp_path / "grpc.sock"
+
+    async def scene():
+        first, second = on_socket(path), on_socket(path)
+        await first.server.start()
+        path.unlink()
+        async with second:
+            await first.server.drain(0)
+            return await answers(path)
+
+    assert run(scene()) and not path.exists()
+
+
+def test_a_server_that_ends_leaves_its_path_to_the_next_one_at_once(tmp_path):
+    path = tmp_path / "grpc.sock"
+    version = Version(answer=None)
+
+    async def scene():
+        first, second = on_socket(path), on_socket(path)
+        first.services["m"].versions[1] = version
+        first.services["m"]._choose()
+        await first.server.start()
+        async with grpc.aio.insecure_channel(f"unix:{path}") as first.channel:
+            begun = first.call("Predict", predict())
+            await version.came.wait()
+            draining = asyncio.create_task(first.server.drain(10))
+            await asyncio.sleep(0)
+            async with second:
+                version.calls[0].finish(Answer(Code.OK, 0, b""))
+                await begun
+                await draining
+                return await answers(path)
+
+    assert run(scene())
+
+
 def test_channel_arguments_are_passed_on():
     arguments = ("grpc.max_receive_message_length=10",)
 

@@ -32,10 +32,17 @@ def test_a_message_is_found_however_its_body_is_cut(message, cuts):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\0\0", b"\0\0\0\0\2x", b"\0\0\0\0\1xy", wire.framed(b"a") + wire.framed(b"b")]
+    ("body", "code"),
+    [
+        (b"", Code.UNIMPLEMENTED),
+        (b"\0\0", Code.INTERNAL),
+        (b"\0\0\0\0\2x", Code.INTERNAL),
+        (b"\0\0\0\0\1xy", Code.UNIMPLEMENTED),
+        (wire.framed(b"a") + wire.framed(b"b"), Code.UNIMPLEMENTED),
+    ],
 )
-def test_anything_but_one_whole_message_is_refused(body):
-    assert refused(wire.message, [body] if body else [], IDENTITY, MAX)[0] is Code.INTERNAL
+def test_anything_but_one_whole_message_is_refused(body, code):
+    assert refused(wire.message, [body] if body else [], IDENTITY, MAX)[0] is code
 
 
 def packed(message):
