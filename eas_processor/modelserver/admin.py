@@ -24,7 +24,7 @@ def model_from_json(body: bytes, name: str = "") -> ModelConfig:
 
     try:
         given = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{SOURCE}: not JSON: {error}") from None
     if not isinstance(given, dict):
         raise ConfigError(f'{SOURCE}: write {{"name": "…", "base_path": "/…"}}')
@@ -32,7 +32,7 @@ def model_from_json(body: bytes, name: str = "") -> ModelConfig:
     config = message.model_config_list.config.add()
     try:
         json_format.ParseDict(given, config)
-    except json_format.ParseError as error:
+    except (json_format.ParseError, RecursionError) as error:
         raise ConfigError(f"{SOURCE}: {error}") from None
     if name and config.name not in ("", name):
         raise ConfigError(f"{SOURCE}: the name is {config.name!r} here and {name!r} in the URL")

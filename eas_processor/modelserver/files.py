@@ -6,7 +6,6 @@ in the words that launch scripts of the other server look for.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from eas_processor import runtimes, store
 from eas_processor.codec import serving
 from eas_processor.errors import Code, ConfigError, ServingError
-from eas_processor.modelserver import batching
+from eas_processor.modelserver import atomic, batching
 from eas_processor.modelserver.configs import (
     BatchingParameters,
     Logging,
@@ -109,19 +108,15 @@ def model_text(models: Mapping[str, ModelConfig]) -> str:
 
 
 def write(path: str, text: str) -> None:
-    """Put a text in the place of a file, whole or not at all. Raises ConfigError."""
+    """Put a text in the place of a file, whole or not at all. Raises ServingError."""
     if store.is_remote(path):
         raise ConfigError(f"{path}: can only be written on this machine")
     path = store.locate(path)
-    draft = f"{path}.part"
     try:
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError as error:
-        raise ConfigError(f"{path}: can not be written: {error.strerror or error}") from None
+        atomic.write_text(path, text)
+    except OSError as error:  # a full disk, say: nobody's mistake in what was asked
+        words = f"{path}: can not be written: {error.strerror or error}"
+        raise ServingError(Code.INTERNAL, words) from None
 
 
 def read_batching(path: str) -> BatchingParameters:

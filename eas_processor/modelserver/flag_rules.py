@@ -31,7 +31,7 @@ _AT_LEAST_0 = (
 
 def checked(flags: Flags) -> tuple[Flags, list[str]]:
     """The flags as they will be acted on, and what the user should know. Raises ConfigError."""
-    _refuse_values(flags)
+    refuse_values(flags)
     _refuse_models(flags)
     _refuse_pairs(flags)
     notes: list[str] = []
@@ -50,7 +50,8 @@ def checked(flags: Flags) -> tuple[Flags, list[str]]:
     return flags, notes
 
 
-def _refuse_values(flags: Flags) -> None:
+def refuse_values(flags: Flags) -> None:
+    """Raise ConfigError for a value that is none of its flag's."""
     for name, choices in _CHOICES.items():
         value = getattr(flags, name)
         if value not in choices:
@@ -61,7 +62,7 @@ def _refuse_values(flags: Flags) -> None:
             raise ConfigError(f"--{name}={getattr(flags, name)}: it must not be negative")
     for name in ("port", "rest_api_port"):
         if not 0 <= getattr(flags, name) <= PORT_MAX:
-            raise ConfigError(f"--{name}={getattr(flags, name)}: ports end at {PORT_MAX}")
+            raise ConfigError(f"--{name}={getattr(flags, name)}: it must be from 0 to {PORT_MAX}")
     if not 1 <= flags.host_processes <= PROCESSES_MAX:
         raise ConfigError(f"--host_processes must be from 1 to {PROCESSES_MAX}")
     for name in ("token", "admin_token"):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import structlog
 
 from eas_processor.errors import Code, ConfigError, ServingError
 from eas_processor.modelserver import files
+from eas_processor.modelserver.changes import Adopted, Changes
 from eas_processor.modelserver.configs import Logging, ModelConfig
 from eas_processor.modelserver.model import Loading, Model
 from eas_processor.modelserver.plan import ModelVersionPlan
@@ -52,6 +52,7 @@ class ModelManager:
         flags = setup.flags
         self._setup = setup
         self._source = ConfigSource(flags, setup.paths)
+        self._changes = Changes(self._source, lambda: self.configs, self._check, self._adopt)
         self._awake = awake
         self._on_change = on_change
         self._loading = Loading(
@@ -66,7 +67,6 @@ class ModelManager:
         self._watchers: dict[str, Watcher] = {}
         self._initial: dict[str, ModelConfig] | None = None
         self._started = False
-        self._poller: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.services: dict[str, Service] = {}
 
@@ -131,8 +131,7 @@ class ModelManager:
         """Read the configuration, before a port is open say. Raises ConfigError."""
         if self._initial is None:
             self._initial = await in_thread(self._source.read)
-            for config in self._initial.values():
-                self._check(config)
+            self._check(self._initial)
 
     async def start(self) -> None:
         """Read the configuration and bring its models up; returns once each has come or failed.
@@ -146,8 +145,9 @@ class ModelManager:
         strict = self._setup.flags.strict_startup
         await self.read()
         _, models = self._adopt(self._initial or {})
-        if self._setup.flags.model_config_file_poll_wait_seconds > 0:
-            self._poller = asyncio.create_task(self._follow_config())
+        poll_s = self._setup.flags.model_config_file_poll_wait_seconds
+        if poll_s > 0:
+            self._changes.follow(poll_s)
         troubles = await settle(models, wait_for_folders=strict)
         if strict:
             refuse(models, troubles)
@@ -156,9 +156,8 @@ class ModelManager:
 
     async def stop(self) -> None:
         """End everything. Whoever wants the calls in flight to finish has waited for them."""
+        self._changes.stop()
         tasks = [*self._tasks, *(watcher.stop() for watcher in self._watchers.values())]
-        if self._poller is not None:
-            self._poller.cancel()
         await asyncio.gather(*(model.stop() for model in self._all_models()))
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -173,13 +172,9 @@ class ModelManager:
         """Serve these models and no others; returns once each new one has come or failed.
 
         Raises ServingError for what has not come; whatever can be served is served all the same.
+        What can not be, or not be kept in a file that is ours, is refused as a whole.
         """
-        refused, new = self._adopt(configs)
-        configs = self.configs
-        await in_thread(lambda: self._source.write(configs))
-        if refused is not None:
-            raise refused
-        refuse(new, await settle(new, wait_for_folders=False))
+        await _come(await self._changes.make(lambda _: configs))
 
     async def apply_proto(self, config: Any) -> None:
         """The same for a ModelServerConfig message, as HandleReloadConfigRequest brings it."""
@@ -192,22 +187,29 @@ class ModelManager:
 
     async def add(self, config: ModelConfig) -> None:
         """Serve one model more. Raises ServingError ALREADY_EXISTS, or what `apply` raises."""
-        if config.name in self._models:
-            raise ServingError(Code.ALREADY_EXISTS, f"there is a model {config.name} already")
-        await self.apply({**self.configs, config.name: config})
+
+        def more(served: Mapping[str, ModelConfig]) -> Mapping[str, ModelConfig]:
+            if config.name in served:
+                raise ServingError(Code.ALREADY_EXISTS, f"there is a model {config.name} already")
+            return {**served, config.name: config}
+
+        await _come(await self._changes.make(more))
 
     async def remove(self, name: str) -> None:
         """Serve one model less. Raises ServingError NOT_FOUND."""
-        if name not in self._models:
-            raise ServingError(Code.NOT_FOUND, f"there is no model {name}")
-        await self.apply({n: config for n, config in self.configs.items() if n != name})
+
+        def less(served: Mapping[str, ModelConfig]) -> Mapping[str, ModelConfig]:
+            if name not in served:
+                raise ServingError(Code.NOT_FOUND, f"there is no model {name}")
+            return {n: config for n, config in served.items() if n != name}
+
+        await _come(await self._changes.make(less))
 
     async def reload(self) -> dict[str, str]:
         """Read the configuration anew, look into every folder; what went wrong, by source."""
         source = self._source.name
         try:
-            read = partial(self._source.read, bool(self._models))
-            await self.apply(await in_thread(read))
+            await _come(await self._changes.reload())
         except ServingError as error:
             log.error("not reloaded", source=source, reason=error.message)
             return {source: error.message}
@@ -218,13 +220,9 @@ class ModelManager:
 
     # how
 
-    def _adopt(self, configs: Mapping[str, ModelConfig]) -> tuple[ServingError | None, list[Model]]:
-        """Begin to serve exactly these. Gives the refusal of a label, and the models that are new.
-
-        Raises ConfigError, having changed nothing, for a configuration that can not be.
-        """
-        for config in configs.values():
-            self._check(config)
+    def _adopt(self, configs: Mapping[str, ModelConfig]) -> Adopted:
+        """Begin to serve exactly these, as `Changes` says it."""
+        self._check(configs)
         refused = None
         for name in [name for name in self._models if name not in configs]:
             self._let_go(name)
@@ -238,15 +236,16 @@ class ModelManager:
         self._on_change()
         return refused, new
 
-    def _check(self, config: ModelConfig) -> None:
-        self._setup.processors.of(config)
-        model = self._models.get(config.name)
-        if model is not None and model.config.platform != config.platform:
-            raise ConfigError(
-                f"Illegal to change a model's platform. For model {config.name}: Requested model "
-                f"platform is {config.platform}, and it runs as {model.config.platform}; take it "
-                "out first, then add it again"
-            )
+    def _check(self, configs: Mapping[str, ModelConfig]) -> None:
+        for config in configs.values():
+            self._setup.processors.of(config)
+            model = self._models.get(config.name)
+            if model is not None and model.config.platform != config.platform:
+                raise ConfigError(
+                    f"Illegal to change a model's platform. For model {config.name}: Requested "
+                    f"model platform is {config.platform}, and it runs as "
+                    f"{model.config.platform}; take it out first, then add it again"
+                )
 
     def _take_in(self, config: ModelConfig) -> Model:
         flags = self._setup.flags
@@ -271,24 +270,13 @@ class ModelManager:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _follow_config(self) -> None:
-        """Follow the config file. What can not be read is told once; what was there goes on."""
-        said = ""
-        while True:
-            await asyncio.sleep(self._setup.flags.model_config_file_poll_wait_seconds)
-            try:
-                read = partial(self._source.read_if_changed, bool(self._models))
-                configs = await in_thread(read)
-                if configs is not None:
-                    log.info("config file has changed", file=self._source.name)
-                    refused, _ = self._adopt(configs)
-                    if refused is not None:
-                        raise refused
-                said = ""
-            except ServingError as error:
-                if error.message != said:
-                    log.error("config file not taken", reason=error.message)
-                said = error.message
-
     def _all_models(self) -> Iterable[Model]:
         return (*self._models.values(), *self._departed.values())
+
+
+async def _come(adopted: Adopted) -> None:
+    """Wait for the models that are new. Raises ServingError for what is refused or fails."""
+    refused, new = adopted
+    if refused is not None:
+        raise refused
+    refuse(new, await settle(new, wait_for_folders=False))

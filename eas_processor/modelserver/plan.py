@@ -11,8 +11,8 @@ from eas_processor.config import Limits
 from eas_processor.modelserver import batching, files, warmup
 from eas_processor.modelserver.configs import BatchingParameters, ModelConfig
 from eas_processor.modelserver.setup import Setup, split
+from eas_processor.pool.load import load_message
 from eas_processor.pool.worker import WorkerSpec
-from eas_processor.registry import bundled_folder
 from eas_processor.serving.plan import Material, cores
 
 # The other server lets any number wait for one of its threads; here as many as may be connected.
@@ -76,22 +76,6 @@ class ModelVersionPlan:
         concurrency = max(CONCURRENCY_MIN, share)
         if parameters is not None:
             concurrency = self._batch_threads(parameters) or share
-        config = {
-            "service": self.name,
-            "model_entry": "",
-            "model_config": "",
-            "options": self._options(),
-            "cores": share,
-            "concurrency": concurrency,
-            "batching": batching.for_worker(parameters) if parameters else None,
-            "serving": self._serving(),
-            "device": self._manifest.device,
-            "manifest": {
-                "name": self._manifest.name,
-                "tensorflow": self._manifest.tensorflow,
-                "folder": str(self._manifest.folder),
-            },
-        }
         return WorkerSpec(
             service=self.name,
             python=runtime.python,
@@ -101,13 +85,16 @@ class ModelVersionPlan:
             environment=runtime.environment(self._setup.environment),
             door=self._setup.flags.host_processes > 1,
             batch_calls_max=batching.run_rows_max(parameters) if parameters else 1,
-            load={
-                "entry": self._manifest.entry,
-                "paths": [str(self._manifest.folder)],
-                "packages": {"processors": str(bundled_folder())},
-                "model_dir": str(folder),
-                "config": config,
-            },
+            load=load_message(
+                self._manifest,
+                str(folder),
+                service=self.name,
+                cores=share,
+                concurrency=concurrency,
+                batching=batching.for_worker(parameters) if parameters else None,
+                options=self._options(),
+                serving=self._serving(),
+            ),
         )
 
     def _batch_threads(self, own: BatchingParameters) -> int | None:

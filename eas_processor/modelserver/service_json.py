@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 import msgspec
@@ -49,6 +50,7 @@ class PathMap(msgspec.Struct, frozen=True):
 class Launch(msgspec.Struct, frozen=True):
     """A service JSON as what it starts. workers: processes for each version."""
 
+    config: ServiceConfig
     parsed: Parsed
     paths: PathMap
     workers: int
@@ -56,8 +58,11 @@ class Launch(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def launch(config: ServiceConfig, registry: Registry) -> Launch:
-    """Read a service JSON whose `container` is set. Raises ConfigError."""
+def launch(config: ServiceConfig, registry: Registry, more: Sequence[str] = ()) -> Launch:
+    """Read a service JSON whose `container` is set. Raises ConfigError, FlagError.
+
+    more: flags that were given beside the file; they count more than the script's.
+    """
     container = config.container
     assert container is not None
     environment = dict(container.environment)
@@ -66,6 +71,8 @@ def launch(config: ServiceConfig, registry: Registry) -> Launch:
         parsed = flag_reader.parse(arguments)
     except FlagError as error:
         raise ConfigError(f"{config.source}: containers.script: {error}") from None
+    if more:
+        parsed = flag_reader.parse([*arguments, *more])
     flags = parsed.flags
     flags = msgspec.structs.replace(
         flags,
@@ -73,6 +80,7 @@ def launch(config: ServiceConfig, registry: Registry) -> Launch:
         token=flags.token or config.token or "",
     )
     return Launch(
+        config=config,
         parsed=msgspec.structs.replace(parsed, flags=flags),
         paths=PathMap(tuple(_mount(config, mount) for mount in config.storage)),
         workers=config.metadata.instance,

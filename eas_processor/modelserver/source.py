@@ -14,8 +14,9 @@ from eas_processor.modelserver.service_json import PathMap
 
 
 class ConfigSource:
-    """name: what errors and logs call it. Everything here raises ServingError, mostly ConfigError.
+    """name: what errors and logs call it. is_ours: whether it is a file that is written here, too.
 
+    Everything here raises ServingError, mostly ConfigError, and is for one thread at a time.
     has_models: whether some are served already, which an empty file then does not take away.
     """
 
@@ -24,6 +25,7 @@ class ConfigSource:
         self._path = store.locate(paths.local(flags.model_config_file))
         self._text = ""  # of the file, as it was last read or written
         self.name = self._path or flags.model_base_path
+        self.is_ours = flags.persist_model_config
 
     def read(self, has_models: bool = False) -> dict[str, ModelConfig]:
         """The models, by name."""
@@ -45,13 +47,13 @@ class ConfigSource:
         return files.models_from_text(text, self._path, has_models)
 
     def write(self, models: Mapping[str, ModelConfig]) -> None:
-        """Keep these in the file, if it is ours to write."""
-        if self._flags.persist_model_config:
-            self._text = files.model_text(models)
-            files.write(self._path, self._text)
+        """Keep these in the file, which is ours; it stays as it is if that fails."""
+        text = files.model_text(models)
+        files.write(self._path, text)
+        self._text = text
 
     def _read_text(self) -> str:
         """A file that is ours to write need not be there yet."""
-        if self._flags.persist_model_config and not Path(self._path).exists():
+        if self.is_ours and not Path(self._path).exists():
             return ""
         return files.read_text(self._path)

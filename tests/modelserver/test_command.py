@@ -1,6 +1,7 @@
 """`eas-model-server` up to the moment it serves: words, exit codes, what it refuses."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,7 +64,12 @@ def test_a_malformed_value_ends_with_the_usage_and_255(capsys: pytest.CaptureFix
         ),
         (["--model_base_path=/m", "--host_processes=0"], "must be from 1 to 64"),
         (["--model_base_path=/m", "--host_processes=65"], "must be from 1 to 64"),
+        (["--model_base_path=/m", "--port=-1"], "--port=-1: it must be from 0 to 65535"),
+        (["--model_base_path=/m", "--log_level=foo"], "one of: debug, info, warning"),
+        (["--model_base_path=/m", "--log_format=foo"], "one of: auto, text, json"),
         (["/nowhere/service.json"], "there is no such file"),
+        (["/nowhere/service.json", "--port=1"], "there is no such file"),
+        (["--port", "1", "service.json"], "service.json: a service JSON comes first"),
     ],
 )
 def test_a_start_that_fails_says_so_and_ends_with_255(
@@ -97,6 +103,18 @@ def test_a_service_json_with_a_processor_is_for_the_other_command(
     assert f"eas-processor serve {file}" in capsys.readouterr().out
 
 
+def test_what_launch_scripts_wait_for_is_not_said_of_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [sys.executable, "-m", "eas_processor", "model-server", "--processor=echo",
+             "--host=127.0.0.1", f"--rest_api_port={free_ports(1)[0]}",
+             f"--port={taken.getsockname()[1]}", f"--model_base_path={tmp_path}"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 255 and "choose another port" in done.stdout
+    assert "Running gRPC" not in done.stderr and "Exporting HTTP" not in done.stderr
+
+
 def test_by_default_both_families_are_listened_on(tmp_path: Path) -> None:
     rest_port, grpc_port = free_ports(2)
     log = tmp_path / "log"
@@ -109,10 +127,12 @@ def test_by_default_both_families_are_listened_on(tmp_path: Path) -> None:
         )  # fmt: skip
     try:
         end_s = time.monotonic() + 30
-        while "gRPC listening" not in log.read_text():
+        while "Exporting HTTP/REST API" not in log.read_text():
             assert server.poll() is None and time.monotonic() < end_s, log.read_text()
             time.sleep(0.05)
-        assert f"Running gRPC ModelServer at 0.0.0.0:{grpc_port} ..." in log.read_text()
+        said = log.read_text()
+        assert f"Running gRPC ModelServer at 0.0.0.0:{grpc_port} ..." in said
+        assert said.index("gRPC listening") < said.index("Running gRPC ModelServer")
         for host in ("127.0.0.1", "[::1]") if has_ipv6() else ("127.0.0.1",):
             with urllib.request.urlopen(f"http://{host}:{rest_port}/healthz", timeout=10) as answer:
                 assert answer.read() == b"ok\n"

@@ -11,6 +11,7 @@ import pytest
 
 from eas_processor.codec import examples, serving, signatures, tensors, tfrecord
 from eas_processor.codec.tensors import Tensor
+from eas_processor.errors import ConfigError
 from eas_processor.modelserver import warmup
 from eas_processor.modelserver.request_log import RequestLogs
 from tests.codec.models import signature_map
@@ -239,7 +240,7 @@ def test_a_model_name_leads_out_neither(logs: RequestLogs, tmp_path: Path) -> No
     logs.follow(logged("../up"))
     logs.grpc("../up", 1, "Predict", b"", b"")
     logs.close()
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: Any) -> None:
@@ -249,3 +250,10 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: Any) -
     logs.grpc("m", 1, "Predict", b"", b"")
     logs.close()
     assert list(tmp_path.rglob("*")) == [] and logs.counts() == {}
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_refused_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "logs", Path("/proc/logs")):
+        with pytest.raises(ConfigError, match=f"--request_log_dir: {folder} cannot be made"):
+            RequestLogs(str(folder))

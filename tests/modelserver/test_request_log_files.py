@@ -90,8 +90,9 @@ def test_a_request_larger_than_all_that_may_wait_is_taken_by_itself(
 def test_a_disk_that_refuses_is_counted_and_is_tried_again(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    (tmp_path / "logs").write_text("a file where the folder should be")
     logs = RequestLogs(str(tmp_path / "logs"))
+    (tmp_path / "logs").rmdir()
+    (tmp_path / "logs").write_text("a file where the folder should be")
     logs.follow(logged())
     logs.grpc("m", 1, "Predict", b"", b"")
     end_s = time.monotonic() + WAIT_S

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from eas_processor.errors import Code
+from eas_processor.errors import Code, ConfigError
 from eas_processor.modelserver.configs import Logging
 from eas_processor.modelserver.request_log.files import LogFiles
 from eas_processor.modelserver.request_log.records import Exchanged
@@ -23,6 +23,18 @@ FILES = ("", "file", "tfrecord")  # types of a log_collector_config that mean wh
 log = structlog.get_logger("request log")
 
 
+def _check(folder: str) -> None:
+    if not folder:
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(f"--request_log_dir: {folder} cannot be made: {why}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"--request_log_dir: {folder} cannot be written")
+
+
 class RequestLogs:
     """folder: where all logs are, in files and folders of their `filename_prefix`; "" for none.
 
@@ -30,6 +42,8 @@ class RequestLogs:
     """
 
     def __init__(self, folder: str) -> None:
+        """Raises ConfigError if nothing can be written there. Blocking."""
+        _check(folder)
         self._folder = os.path.abspath(folder) if folder else ""
         self._logged: dict[str, Logging] = {}
         self._writers: dict[str, Writer] = {}

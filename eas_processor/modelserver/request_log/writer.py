@@ -113,10 +113,10 @@ class Writer:
             return
         try:
             self._files.append(b"".join(pending))
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             self._count(Code.UNAVAILABLE, len(pending))
             if not self._failing:
-                why = error.strerror or str(error)
+                why = str(error)  # with the path
                 log.error("requests are not logged", model=self._name, reason=why)
             self._failing = True
         else:
