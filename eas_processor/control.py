@@ -8,19 +8,24 @@ finds it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from eas_processor.errors import ConfigError, StartError
+from eas_processor.http import unix_sockets
 
 LINE_BYTES_MAX = 4096
 LINE_TIMEOUT_S = 5.0
+BACKLOG = 100
+TOLD_TIMEOUT_S = 1.0
 SUFFIX = ".sock"
+NOT_OURS = "it belongs to another user"
+ELSEWHERE = "set XDG_RUNTIME_DIR to a folder of your own, here and for the host"
 
 Command = Callable[[], Awaitable[object]]
 
@@ -37,18 +42,20 @@ class Control:
     def __init__(self, commands: Mapping[str, Command]) -> None:
         self._commands = commands
         self._server: asyncio.Server | None = None
+        self._unix: unix_sockets.UnixListener | None = None
         self._path = folder() / f"{os.getpid()}{SUFFIX}"
 
     async def open(self) -> None:
         """Listen. Raises StartError where the socket cannot be made."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self._path.parent.stat().st_uid != os.getuid():
-                raise PermissionError(0, "it belongs to another user")
+            if not _is_ours(self._path.parent):
+                raise PermissionError(0, NOT_OURS)
             self._path.parent.chmod(0o700)  # whoever made it, and however
-            self._path.unlink(missing_ok=True)  # of an earlier process with our number
+            # An earlier process with our number may have left one behind.
+            self._unix = unix_sockets.listen(str(self._path), BACKLOG)
             self._server = await asyncio.start_unix_server(
-                self._serve, self._path, limit=LINE_BYTES_MAX
+                self._serve, sock=self._unix.socket, limit=LINE_BYTES_MAX
             )
         except OSError as error:
             words = error.strerror or str(error)
@@ -68,9 +75,16 @@ class Control:
 
     def close(self) -> None:
         """Listen no more; leave nothing behind."""
+        if self._unix is not None:
+            self._unix.remove()
         if self._server is not None:
             self._server.close()
-            self._path.unlink(missing_ok=True)
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether it is a folder of this user: in another's anybody might answer."""
+    found = place.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def ask(command: str, pid: int | None, timeout_s: float) -> dict[str, object]:
@@ -93,8 +107,11 @@ def ask(command: str, pid: int | None, timeout_s: float) -> dict[str, object]:
 
 
 def _connect(pid: int | None) -> socket.socket:
+    place = folder()
+    if place.exists() and not _is_ours(place):
+        raise ConfigError(f"nobody is asked in {place}: {NOT_OURS}; {ELSEWHERE}")
     found: dict[int, socket.socket] = {}
-    for path in sorted(folder().glob("*" + SUFFIX)):
+    for path in sorted(place.glob("*" + SUFFIX)):
         if path.stem.isdigit():
             connection = _try(path)
             if connection is not None:
@@ -102,6 +119,7 @@ def _connect(pid: int | None) -> socket.socket:
     if pid is None and len(found) == 1:
         return next(iter(found.values()))
     chosen = found.pop(pid, None) if pid is not None else None
+    told = [] if chosen or pid is not None else [_told(*one) for one in found.items()]
     for other in found.values():
         other.close()
     if chosen is not None:
@@ -110,8 +128,20 @@ def _connect(pid: int | None) -> socket.socket:
     if pid is not None:
         raise ConfigError(f"no host with process id {pid} is running here; running: {running}")
     if found:
-        raise ConfigError(f"several hosts are running: choose one with --pid ({running})")
+        raise ConfigError(f"several hosts are running: choose one with --pid: {', '.join(told)}")
     raise ConfigError("no host is running here; start one with `eas-processor serve`")
+
+
+def _told(pid: int, connection: socket.socket) -> str:
+    """A host's process id and what it serves, if it says so soon."""
+    connection.settimeout(TOLD_TIMEOUT_S)
+    try:
+        connection.sendall(b"status\n")
+        services = json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))["services"]
+        names = " ".join(service["name"] for service in services)
+    except (OSError, ValueError, LookupError, TypeError):
+        return str(pid)
+    return f"{pid} ({names or 'nothing yet'})"
 
 
 def _try(path: Path) -> socket.socket | None:
@@ -120,8 +150,7 @@ def _try(path: Path) -> socket.socket | None:
         connection.connect(str(path))
         return connection
     except ConnectionRefusedError:
-        with contextlib.suppress(OSError):
-            path.unlink()  # its host was killed
+        unix_sockets.remove_stale(str(path))
     except OSError:
         pass
     connection.close()

@@ -12,6 +12,7 @@ import signal
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -30,11 +31,11 @@ from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.watching import Watching
 from eas_processor.pool.bodies import Bodies
 from eas_processor.serving.service import Service
+from eas_processor.ticking import TICK_S, tick_each
 
 if TYPE_CHECKING:  # one process alone has none of its memory
     from eas_processor.fronts.hosting import Fronts
 
-TICK_S = 0.1
 PAGE = "/metrics"
 
 log = structlog.get_logger("host")
@@ -94,7 +95,6 @@ class Host:
     ) -> None:
         self._source = source
         self._stopping = asyncio.Event()
-        self._counted: set[tuple[str, int]] = set()
         services = source.services
         reports = lambda: [service.report() for service in services.values()]  # noqa: E731
         self._metrics = Metrics(reports, self._connections)
@@ -130,15 +130,12 @@ class Host:
         return next((route for route in found if route is not None), None)
 
     def forget_routes(self) -> None:
-        """Services have changed: look up anew who answers; what is gone is counted no more."""
+        """Services have changed: look up anew who answers, and who is counted."""
         if self._fronts is not None:
             self._fronts.publish()
         self._router.forget()
-        services = self._source.services
-        there = {(name, n) for name, service in services.items() for n in service.versions}
-        for name, number in self._counted - there:
-            self._metrics.forget(name, str(number))
-        self._counted = there
+        services = self._source.services.items()
+        self._metrics.keep_only({name: service.versions for name, service in services})
 
     async def run(
         self,
@@ -221,14 +218,9 @@ class Host:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            try:
-                self._server.tick(now_s)
-                for service in tuple(self._source.services.values()):
-                    service.tick(now_s)
-                for tick in self._watching.ticks:
-                    tick()
-            except Exception:  # without the next tick no request would ever end in time
-                log.exception("tick failed")
+            timed = [service.tick for service in self._source.services.values()]
+            timed.append(self._server.tick)
+            tick_each([*(partial(tick, now_s) for tick in timed), *self._watching.ticks])
 
     # asked over the control socket
 
@@ -252,4 +244,6 @@ def _spawn(tasks: set[asyncio.Task[object]], work: Awaitable[object]) -> None:
 
 
 def _not_found(request: Request) -> None:
-    request.respond(404, b"nothing here; predictions are at /api/predict/<service>\n")
+    """Answer a request for a path that nobody serves."""
+    words = b"nothing here; try /api/predict/<service> or /v1/models/<model>:predict\n"
+    request.respond(404, words)

@@ -40,21 +40,33 @@ class Registry:
 
     Searched: `extra_folders`, the folders of EAS_PROCESSOR_PATH, then those that come with this
     package. A search folder holds processor folders, or is one itself.
+
+    broken: folder's name → what is wrong with its manifest, which matters to who asks for that one.
     """
 
     def __init__(self, extra_folders: Sequence[Path] = ()) -> None:
         self._manifests: dict[str, Manifest] = {}
+        self.broken: dict[str, str] = {}
         for folder in (*extra_folders, *_folders_of_environment(), bundled_folder()):
             for file in _manifest_files(folder):
-                manifest = read_manifest(file)
-                self._manifests.setdefault(manifest.name, manifest)
+                try:
+                    manifest = read_manifest(file)
+                except ConfigError as error:
+                    self.broken.setdefault(file.parent.name, error.message)
+                else:
+                    self._manifests.setdefault(manifest.name, manifest)
         self._aliases: dict[str, str] = {}
         for manifest in self._manifests.values():
             for alias in manifest.aliases:
                 self._aliases.setdefault(alias, manifest.name)
 
     def get(self, name: str) -> Manifest:
-        """The processor called `name`, or with that alias. Raises ConfigError if there is none."""
+        """The processor called `name`, or with that alias.
+
+        Raises ConfigError if there is none, or if its own manifest can not be read.
+        """
+        if name in self.broken:
+            raise ConfigError(self.broken[name])
         manifest = self._manifests.get(name) or self._manifests.get(self._aliases.get(name, ""))
         if manifest is None:
             raise ConfigError(self._unknown(name))
@@ -68,7 +80,8 @@ class Registry:
         known = [manifest.name for manifest in self.all()]
         close = difflib.get_close_matches(name, [*known, *self._aliases], n=1, cutoff=0.6)
         hint = f"; did you mean {close[0]}?" if close else "."
-        return f"There is no processor {name!r}{hint} Known ones: {', '.join(known)}."
+        words = f"There is no processor {name!r}{hint} Known ones: {', '.join(known)}."
+        return " ".join([words, *(f"Not read: {problem}" for problem in self.broken.values())])
 
 
 def bundled_folder() -> Path:

@@ -112,6 +112,19 @@ def test_an_unknown_name_is_answered_with_a_suggestion_and_the_list():
     assert "echo, tensorflow_cpu_1.12" in caught.value.message
 
 
+def test_a_broken_manifest_matters_to_who_asks_for_it_alone(tmp_path):
+    write(tmp_path / "unfinished", 'name = "unfinished"')
+    write(tmp_path / "echo", 'name = "echo"')  # never the one that comes with the package
+    registry = Registry([tmp_path])
+
+    assert registry.get("tensorflow_cpu_1.15").name == "tensorflow_cpu_1.15"
+    for name in ("unfinished", "echo"):
+        with pytest.raises(ConfigError, match=rf"{name}/processor\.toml: entry: is missing"):
+            registry.get(name)
+    with pytest.raises(ConfigError, match=r"no processor 'x'.*Not read: .*unfinished"):
+        registry.get("x")
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
         Registry([tmp_path / "nowhere"])

@@ -7,6 +7,8 @@ from importlib import import_module
 
 import click
 
+from eas_processor import __version__
+
 COMMANDS = {
     "serve": "Serve one or more service JSON files.",
     "model-server": "Serve models the way tensorflow_model_server does.",
@@ -50,10 +52,33 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(COMMANDS)}."
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx) from None
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run it; a reader that has seen enough (`| head`) is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            if not _output_is_closed():
+                raise
+            ctx.exit(0)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table: help need not import anything."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output; what is left of it then goes nowhere."""
+    import os
+    import select
+
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)  # errors are told unasked
+    closed = bool(poll.poll(0))
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return closed
 
 
 @click.command(
@@ -65,8 +90,9 @@ Examples:
   eas-processor install tensorflow_cpu_1.15
 
 Exit codes: 0 all well, 1 the prediction failed, 2 a mistake in what you gave,
-3 could not start.""",
+3 could not start, 130 interrupted with Ctrl-C (a server ends with 0).""",
 )
+@click.version_option(__version__, prog_name="eas-processor", message="%(prog)s %(version)s")
 def group() -> None:
     """Run EAS model processors on your own machine."""
 

@@ -20,7 +20,9 @@ def changed(settings: Iterable[str]) -> Limits:
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip()
-        if not equals or name not in known:
+        if name in known and not equals:
+            raise ConfigError(f"--set {setting}: a value is missing: --set {name}=VALUE")
+        if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]}?" if near else "; --show-config lists them"
             raise ConfigError(f"--set {setting}: there is no bound {name!r}{hint}")

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from eas_processor.cli import options
+
 
 @click.command(
     epilog="""\b
@@ -16,10 +18,10 @@ Examples:
 )
 @click.argument("target", metavar="MODEL|SERVICE.json")
 @click.option("--processor", help="Which processor loads it; default: the JSON's, else the newest.")
-@click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
+@options.processors
 @click.option("--signature", default="*", help="Only this one; default: all.")
 @click.option("--json", "as_json", is_flag=True, help="What an empty request would answer.")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds for the answer.")
+@options.timeout
 def command(
     target: str,
     processor: str | None,
@@ -32,7 +34,7 @@ def command(
     import json
 
     from eas_processor.cli import local
-    from eas_processor.errors import Code, ServingError
+    from eas_processor.errors import Code, ConfigError, ServingError
     from eas_processor.observe import logs
     from eas_processor.worker.frames import Kind
 
@@ -40,7 +42,10 @@ def command(
     plan = local.plan(target, processor, processors)
     answer = local.ask(plan, lambda ask: ask(Kind.DESCRIBE, signature.encode()), timeout)
     if answer.code != Code.OK:
-        raise ServingError(Code(answer.code), answer.body.decode("utf-8", "replace"))
+        words = answer.body.decode("utf-8", "replace")
+        if answer.code in (Code.INVALID_ARGUMENT, Code.NOT_FOUND):  # there is no such signature
+            raise ConfigError(words)
+        raise ServingError(Code(answer.code), words)
     if as_json:
         click.echo(answer.body, nl=False)
         return

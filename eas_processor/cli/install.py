@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from eas_processor.cli import options
+
 
 @click.command(
     epilog="""\b
@@ -19,7 +21,7 @@ there already is left as it is. `eas-processor processors` lists the names."""
 )
 @click.argument("names", nargs=-1, metavar="NAME…")
 @click.option("--all-cpu", is_flag=True, help="Every processor that needs no GPU.")
-@click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
+@options.processors
 def command(names: tuple[str, ...], all_cpu: bool, processors: tuple[str, ...]) -> None:
     """Install the runtimes of processors: an interpreter with its own pinned TensorFlow."""
     from pathlib import Path

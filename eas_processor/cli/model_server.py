@@ -48,6 +48,8 @@ def run(arguments: list[str]) -> int:
     try:
         launch = _launch(arguments)
         parsed = launch.parsed if launch else flag_reader.parse(arguments, os.environ)
+        if launch is None:
+            _refuse_file_among_flags(parsed)
         for argument in parsed.unknown:
             print(flag_reader.unknown_argument(argument))
         if parsed.unknown or parsed.flags.help:
@@ -70,8 +72,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _launch(arguments: list[str]) -> Launch | None:
-    """What a service JSON says, where that is what was given."""
-    if len(arguments) != 1 or not arguments[0].endswith(".json"):
+    """What a service JSON says, and the flags behind it, where that is what was given."""
+    if not arguments or arguments[0].startswith("-") or not arguments[0].endswith(".json"):
         return None
     from eas_processor.config import load_service
     from eas_processor.errors import ConfigError
@@ -83,7 +85,17 @@ def _launch(arguments: list[str]) -> Launch | None:
         raise ConfigError(
             f"{arguments[0]} names a processor; start it with `eas-processor serve {arguments[0]}`"
         )
-    return service_json.launch(config, Registry())
+    return service_json.launch(config, Registry(), arguments[1:])
+
+
+def _refuse_file_among_flags(parsed: Parsed) -> None:
+    from eas_processor.errors import ConfigError
+
+    files = [word for word in parsed.unknown if word.endswith(".json") and word[0] not in "-–—"]
+    if files and not parsed.flags.help:
+        raise ConfigError(
+            f"{files[0]}: a service JSON comes first: eas-model-server {files[0]} --port=…"
+        )
 
 
 def _version(flags: Flags) -> int:
@@ -105,17 +117,21 @@ def _serve(parsed: Parsed, launch: Launch | None) -> None:
     import uvloop
 
     from eas_processor import process
+    from eas_processor.cli import config_notes
     from eas_processor.cli.model_server_host import run_host
     from eas_processor.config import Limits
+    from eas_processor.modelserver import flag_rules
     from eas_processor.modelserver import setup as setups
     from eas_processor.observe import logs, progress
 
+    flag_rules.refuse_values(parsed.flags)  # those of the log, before it is set up
     logs.configure(parsed.flags.log_level, parsed.flags.log_format)
     process.prepare()
     limits = Limits()
     if launch is None:
         setup, notes = setups.read(parsed.flags, limits, progress.for_stream)
     else:
+        config_notes.tell(launch.config)
         setup, notes = setups.read(
             parsed.flags,
             limits,

@@ -58,11 +58,13 @@ async def run_host(setup: Setup) -> None:
         metrics.request_log_counts = logged
         return [_rest(serving, setup, manager, logs, metrics)]
 
+    opened = _Opened(setup)
+
     def grpc(metrics: Metrics, bodies: Bodies) -> Sequence[Listener]:
         servers = _grpc(serving, setup, manager, logs, metrics, bodies, watched.watchers)
         if fronts is not None and servers:
             fronts.methods = servers[0].methods
-        return servers
+        return [*servers, opened]
 
     secured = tls.context(*rest_pem) if rest_pem else None
     host = Host(manager, setup.limits, rest, grpc, watched, secured)
@@ -77,21 +79,37 @@ async def run_host(setup: Setup) -> None:
             await manager.stop()
             raise
 
-    # Launch scripts wait for these two lines.
-    def listening(port: int) -> None:
-        say(f"Exporting HTTP/REST API at:localhost:{port} ...")
-
     def ready() -> None:
         for name, why in manager.why().items():
             say(f"{name}: {why or 'ready'}")
 
-    if flags.port:
-        address = "0.0.0.0" if flags.host == ALL else shown(flags.host)
-        say(f"Running gRPC ModelServer at {address}:{flags.port} ...")
     try:
-        await host.run(flags.host, flags.rest_api_port or None, listening, ready)
+        await host.run(flags.host, flags.rest_api_port or None, opened.rest, ready)
     finally:
         logs.close()
+
+
+class _Opened:
+    """Says which ports are open, the last of the listeners: launch scripts wait for these lines."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._flags = setup.flags
+        self._rest_port: int | None = None
+
+    def rest(self, port: int) -> None:
+        """HTTP listens; gRPC may yet fail."""
+        self._rest_port = port
+
+    async def start(self) -> None:
+        """All ports are open."""
+        if self._flags.port:
+            address = "0.0.0.0" if self._flags.host == ALL else shown(self._flags.host)
+            say(f"Running gRPC ModelServer at {address}:{self._flags.port} ...")
+        if self._rest_port is not None:
+            say(f"Exporting HTTP/REST API at:localhost:{self._rest_port} ...")
+
+    async def drain(self, grace_s: float) -> None:
+        """Nothing is held."""
 
 
 def _rest(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from eas_processor.cli import options
 
 if TYPE_CHECKING:
     from eas_processor.pool.call import Answer
@@ -28,17 +30,23 @@ Two inputs as .npy: --input a=a.npy --input b=b.npy."""
 )
 @click.argument("target", metavar="MODEL|SERVICE.json|URL")
 @click.argument("request_file", metavar="[REQUEST.bin|.json|.npy]", required=False)
-@click.option("--input", "inputs", multiple=True, metavar="NAME=FILE.npy")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=FILE.npy",
+    help="One input, instead of a request file. May be repeated.",
+)
 @click.option("--signature", default="", help="Default: the model's own default.")
 @click.option("--output", "outputs", multiple=True, help="Only this output. May be repeated.")
 @click.option("--processor", help="Which processor runs it; default: the JSON's, else the newest.")
-@click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
+@options.processors
 @click.option("--token", default="", help="Of a running service.")
 @click.option("--save", type=click.Path(), help="Write the answer's bytes here.")
 @click.option(
     "--save-request", type=click.Path(), help="Write the request's bytes: a warm-up file."
 )
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds for the answer.")
+@options.timeout
 def command(
     target: str,
     request_file: str | None,
@@ -70,6 +78,7 @@ def command(
             _write(more["save_request"], body)
         return await ask(Kind.PROCESS, body)
 
+    _refuse_bare_address(target)
     if target.startswith(("http://", "https://")) and "/api/predict/" in target:
         from eas_processor.cli import remote
 
@@ -85,6 +94,18 @@ def command(
         _print_outputs(answer.body)
     except ValueError:  # not every processor answers a PredictResponse
         click.echo(answer.body)
+
+
+def _refuse_bare_address(target: str) -> None:
+    """A URL may be a model's, too: but not one without a path, or a service without a name."""
+    from eas_processor.errors import ConfigError
+
+    scheme, there, rest = target.partition("://")
+    address, _, path = rest.partition("/")
+    if there and scheme in ("http", "https") and path.strip("/") in ("", "api/predict"):
+        raise ConfigError(
+            f"{target} names no service: write {scheme}://{address}/api/predict/<service>"
+        )
 
 
 class _RequestMaker:
@@ -114,22 +135,26 @@ class _RequestMaker:
         if file is not None and file.suffix == ".json":
             named, values, filtered = predict.read_json(file)
             signature, outputs = signature or named, outputs or filtered
+        values |= {name: _read_npy(Path(path)) for name, path in self._pairs()}
+        lone = _read_npy(file) if file is not None and file.suffix == ".npy" else None
         types = await self._types(ask, signature)
-        if file is not None and file.suffix == ".npy":
+        if lone is not None:
             if len(types) != 1:
                 raise ConfigError(
                     f"the signature has {len(types)} inputs ({', '.join(types)}); "
                     "give each with --input NAME=FILE.npy"
                 )
-            values = {next(iter(types)): _read_npy(file)}
-        for pair in self._inputs:
-            name, _, path = pair.partition("=")
-            values[name] = _read_npy(Path(path))
+            values = {next(iter(types)): lone}
         unknown = [name for name in values if name not in types]
         if unknown:
             raise ConfigError(f"no input {unknown[0]!r}; the signature has {', '.join(types)}")
         typed = {name: (types[name], value) for name, value in values.items()}
         return predict.request(signature, typed, outputs)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        for pair in self._inputs:
+            name, _, path = pair.partition("=")
+            yield name, path
 
     async def _types(
         self, ask: Callable[[Kind, bytes], Awaitable[Answer]], signature: str
@@ -166,7 +191,9 @@ def _read_npy(path: Path) -> Any:
 
     try:
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (OSError, ValueError, EOFError) as error:
         raise ConfigError(f"{path}: not a .npy file: {error}") from None
 
 

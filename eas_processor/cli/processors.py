@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eas_processor.cli import options
+
 if TYPE_CHECKING:
     from eas_processor.registry import Manifest
 
@@ -20,7 +22,7 @@ Examples:
   eas-processor processors --processors ./my_processors"""
 )
 @click.option("--json", "as_json", is_flag=True, help="All that is known, for programs.")
-@click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
+@options.processors
 def command(as_json: bool, processors: tuple[str, ...]) -> None:
     """List the processors: TensorFlow, Python, device, installed or not, and why not."""
     import json
@@ -28,8 +30,10 @@ def command(as_json: bool, processors: tuple[str, ...]) -> None:
 
     from eas_processor.registry import Registry
 
-    manifests = Registry([Path(folder) for folder in processors]).all()
-    rows = [_row(manifest) for manifest in manifests]
+    registry = Registry([Path(folder) for folder in processors])
+    rows = [_row(manifest) for manifest in registry.all()]
+    for problem in registry.broken.values():
+        click.echo(f"not read: {problem}", err=True)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

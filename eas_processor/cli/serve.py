@@ -131,7 +131,7 @@ def command(
     import uvloop
 
     from eas_processor import process
-    from eas_processor.cli import bounds, model_server
+    from eas_processor.cli import bounds, image, model_server
     from eas_processor.cli.speaker import Speaker
     from eas_processor.config import load_service
     from eas_processor.errors import ConfigError
@@ -143,7 +143,9 @@ def command(
     process.prepare()
     limits = bounds.changed(settings).each_of(host_processes)
     if len(files) == 1 and load_service(Path(files[0])).container is not None:
-        context.exit(model_server.run([files[0]]))  # an image deployment of TensorFlow Serving
+        given = image.flags(context, files[0])
+        context.exit(model_server.run([files[0], *given]))  # an image of TensorFlow Serving
+    _refuse_twice(files)
     read = _reader(processors, limits, host_processes > 1)
     plans = {Path(file): read(Path(file)) for file in files}
     if show_config:
@@ -193,6 +195,15 @@ def command(
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+def _refuse_twice(files: tuple[str, ...]) -> None:
+    from eas_processor.errors import ConfigError
+
+    paths = [Path(file).resolve() for file in files]
+    for number, path in enumerate(paths):
+        if path in paths[:number]:
+            raise ConfigError(f"{files[number]} is given twice; it is one service")
 
 
 def _grpc(
@@ -258,22 +269,17 @@ def _reader(
     processors: tuple[str, ...], limits: Limits, shared: bool
 ) -> Callable[[Path], ServicePlan]:
     """What reads a service JSON, at the start and at each reload."""
-    import structlog
-
+    from eas_processor.cli import config_notes
     from eas_processor.config import load_service
     from eas_processor.observe import progress
     from eas_processor.registry import Registry
     from eas_processor.serving.plan import ServicePlan
 
-    log = structlog.get_logger("config")
     folders = [Path(folder) for folder in processors]
 
     def read(file: Path) -> ServicePlan:
         config = load_service(file)
-        for warning in config.warnings:
-            log.warning(warning, file=str(file))
-        if config.ignored:
-            log.info("keys without effect here", file=str(file), keys=", ".join(config.ignored))
+        config_notes.tell(config)
         return ServicePlan(config, Registry(folders), limits, progress.for_stream(), shared)
 
     return read

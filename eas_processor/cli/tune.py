@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eas_processor.cli import options
+
 if TYPE_CHECKING:
     from eas_processor.config import ServiceConfig
     from eas_processor.tuning.settings import Measured, Setting
@@ -34,7 +36,7 @@ fit the signature. The load comes from this process, so it takes part of the mac
               help="How long each setting is measured.")  # fmt: skip
 @click.option("--request", "request_files", multiple=True, type=click.Path(exists=True),
               help="A recorded request (.bin). May be repeated.")  # fmt: skip
-@click.option("--processors", multiple=True, metavar="DIR", help="A folder of processors.")
+@options.processors
 @click.option("--dry-run", is_flag=True, help="Leave the service JSON as it is.")
 @click.pass_context
 def command(

@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -49,8 +50,8 @@ from eas_processor.pool.bodies import Bodies
 from eas_processor.rpc import tfserving
 from eas_processor.rpc.server import GrpcServer
 from eas_processor.serving.states import ServiceStates
+from eas_processor.ticking import TICK_S, tick_each
 
-TICK_S = 0.1
 COUNTS_EVERY_TICKS = 10
 SETTLE_TIMEOUT_S = 2.0  # how long walls may take to come before we listen without them
 SETTLE_POLL_S = 0.01
@@ -94,7 +95,6 @@ class Front:
         )
         self._server = HttpServer(self._router, limits, self._watching.watchers, secured)
         self._grpc = self._grpc_server(states, bodies)
-        self._counted: set[tuple[str, int]] = set()
         self._listening = False
         self._opening: asyncio.Future[None] | None = None
         self._drain_s: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -113,13 +113,10 @@ class Front:
         return tfserving.listener(endpoint, services, states, self._metrics, options)
 
     def _forget_routes(self) -> None:
-        """Services have changed; what is gone is counted no more."""
+        """Services have changed: look up anew who answers, and who is counted."""
         self._router.forget()
-        services = self.mirror.services
-        there = {(name, n) for name, service in services.items() for n in service.versions}
-        for name, number in self._counted - there:
-            self._metrics.forget(name, str(number))
-        self._counted = there
+        services = self.mirror.services.items()
+        self._metrics.keep_only({name: service.versions for name, service in services})
 
     async def run(self) -> None:
         """Serve until process 1 says that it is enough. Raises StartError without the port."""
@@ -127,12 +124,9 @@ class Front:
         while not self._drain_s.done():
             await asyncio.wait({self._drain_s}, timeout=TICK_S)
             ticks += 1
-            try:
-                self._tick()
-                if ticks % COUNTS_EVERY_TICKS == 0:
-                    self._tell_counts(0)
-            except Exception:  # without the next tick no request would ever end in time
-                log.exception("tick failed")
+            self._tick()
+            if ticks % COUNTS_EVERY_TICKS == 0:
+                tick_each([partial(self._tell_counts, 0)])
         ticker = asyncio.create_task(self._tick_on())
         grace_s = self._drain_s.result()
         drains = [self._server.drain(grace_s)]
@@ -150,11 +144,14 @@ class Front:
 
     def _tick(self) -> None:
         now_s = time.monotonic()
-        self._connections.show(self._server.connections)
-        self._server.tick(now_s)
-        self.mirror.tick(now_s)
-        for tick in self._watching.ticks:
-            tick()
+        tick_each(
+            [
+                lambda: self._connections.show(self._server.connections),
+                partial(self._server.tick, now_s),
+                partial(self.mirror.tick, now_s),
+                *self._watching.ticks,
+            ]
+        )
 
     def heard(self, message: ToFront) -> None:
         """Process 1 has spoken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -22,8 +23,8 @@ from eas_processor.pool.board import Board
 from eas_processor.pool.pool import STABLE_AFTER_S, restart_delay_s
 from eas_processor.rpc.dispatch import Methods
 from eas_processor.serving.service import Service
+from eas_processor.ticking import TICK_S, tick_each
 
-TICK_S = 0.1
 END_TIMEOUT_S = 5.0  # beyond the grace period, to end by itself
 
 log = structlog.get_logger("fronts")
@@ -211,12 +212,8 @@ class Fronts:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.publish()
-            try:
-                for front in tuple(self._fronts.values()):
-                    front.tick(time.monotonic())
-            except Exception:  # without the next tick they would learn nothing any more
-                log.exception("tick failed")
+            now_s = time.monotonic()
+            tick_each([self.publish, *(partial(one.tick, now_s) for one in self._fronts.values())])
 
     # how they are
 

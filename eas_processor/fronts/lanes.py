@@ -15,8 +15,7 @@ from eas_processor.observe.report import WorkerReport
 from eas_processor.pool.awake import Awake
 from eas_processor.pool.board import Board
 from eas_processor.pool.lane import Lane
-from eas_processor.pool.worker import Loss
-from eas_processor.serving.admission import expire
+from eas_processor.pool.loss import Loss
 
 log = structlog.get_logger("fronts")
 
@@ -171,8 +170,7 @@ class FrontPool:
     def tick(self, now_s: float) -> None:
         """End what took too long, tell of workers that hang; called a few times a second."""
         for lane in self._leaving:
-            for call in lane.calls():
-                expire(call, now_s)
+            lane.expire(now_s)
         for lane in (*self.ready, *self._leaving):
             overdue_s = max((now_s - call.deadline_s for call in lane.calls()), default=0.0)
             if overdue_s > self.hang_timeout_s:

@@ -31,7 +31,8 @@ from eas_processor.fronts.messages import (
 )
 from eas_processor.http.messages import Application
 from eas_processor.pool.door import Door
-from eas_processor.pool.worker import Loss, Worker
+from eas_processor.pool.loss import Loss
+from eas_processor.pool.worker import Worker
 from eas_processor.rpc.dispatch import Methods
 
 START = str(Path(__file__).with_name("__main__.py"))

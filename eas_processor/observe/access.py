@@ -25,6 +25,7 @@ STANDARD_ERROR_NUMBER = 2
 GATHER_BYTES = 64 * 1024  # handed to the thread when so much is there, or at the next tick
 WAITING_BYTES_MAX = 8 * 1024 * 1024  # gathered but not yet written
 CLOSE_TIMEOUT_S = 2.0
+CLOCK_LOOK_S = 1.0  # how often the time of day is looked at
 TEXT_CHARS_MAX = 256  # of each text that a client chose
 
 log = structlog.get_logger("access")
@@ -170,12 +171,16 @@ class _Clock:
         self._zone = time.localtime if local else time.gmtime
         self._format = "%H:%M:%S" if local else "%Y-%m-%dT%H:%M:%S"
         self._end = "" if local else "Z"
-        self._epoch_s = time.time() - time.monotonic()
+        self._epoch_s = 0.0
+        self._looked_at_s = float("-inf")
         self._second = -1
         self._text = ""  # of that second: most requests share it with the one before
 
     def stamp(self, monotonic_s: float) -> str:
         """To the millisecond: the local time for people, else UTC as in ISO 8601."""
+        if monotonic_s >= self._looked_at_s + CLOCK_LOOK_S:  # it may have been set meanwhile
+            self._looked_at_s = time.monotonic()
+            self._epoch_s = time.time() - self._looked_at_s
         millis = int((self._epoch_s + monotonic_s) * 1000)
         second = millis // 1000
         if second != self._second:

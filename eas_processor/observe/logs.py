@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 
 import structlog
@@ -21,7 +22,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
     renderer: structlog.typing.Processor
     if style == "text":
         renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), pad_event_to=0, sort_keys=False
+            colors=_wants_colours(), pad_event_to=0, sort_keys=False
         )
         stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     else:
@@ -38,6 +39,11 @@ def configure(level: str = "info", style: str = "auto") -> None:
         logger_factory=structlog.PrintLoggerFactory(_Stream()),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
+
+
+def _wants_colours() -> bool:
+    """On a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 class _Stream:

@@ -6,7 +6,7 @@ scrapes. What the services know of themselves is asked of them then, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from eas_processor.errors import Code
 from eas_processor.observe import exposition, gauges
@@ -60,11 +60,20 @@ class Metrics:
             key = Key(OTHER, "", dialect, "", "")
         return self._series.setdefault(key, Series(key))
 
-    def forget(self, service: str, version: str | None = None) -> None:
-        """Drop the counts of a version that is gone for good, or of the whole service."""
-        for key in list(self._series):
-            if key.service == service and version in (None, key.version):
+    def keep_only(self, services: Mapping[str, Collection[int]]) -> None:
+        """There are these services, with these versions: what others have counted moves on.
+
+        Of a version that is gone it goes to its service, under no version, so that no sum over
+        versions ever falls; of a service that is gone it is dropped.
+        """
+        for key, series in list(self._series.items()):
+            if key.service not in services:
+                if key.service not in ("", OTHER):
+                    del self._series[key]
+            elif key.version and int(key.version) not in services[key.service]:
                 del self._series[key]
+                of_service = key._replace(version="")
+                self._series.setdefault(of_service, Series(of_service)).add(series)
 
     def all_series(self) -> list[Series]:
         """All there is, in all processes, sorted by service and version."""

@@ -66,13 +66,17 @@ class Tracer:
         self._server = SpanKind.SERVER
         self._provider = _provider(processor)
         self._tracer = self._provider.get_tracer("eas_processor", eas_processor.__version__)
-        self._epoch_ns = time.time_ns() - time.monotonic_ns()
 
     def record(self, exchange: Exchange) -> None:
         """The spans of one request: the whole of it and, if it ran, its wait and its run."""
         from opentelemetry.trace import set_span_in_context
 
-        start_ns, end_ns = self._ns(exchange.started_s), self._ns(exchange.ended_s)
+        epoch_ns = time.time_ns() - time.monotonic_ns()  # the clock may have been set
+
+        def ns(monotonic_s: float) -> int:
+            return epoch_ns + int(monotonic_s * 1e9)
+
+        start_ns, end_ns = ns(exchange.started_s), ns(exchange.ended_s)
         span = self._tracer.start_span(
             _name(exchange),
             context=_parent(exchange.traceparent),
@@ -101,9 +105,6 @@ class Tracer:
 
     def _part(self, name: str, inside: Context, start_ns: int, end_ns: int) -> None:
         self._tracer.start_span(name, context=inside, start_time=start_ns).end(end_ns)
-
-    def _ns(self, monotonic_s: float) -> int:
-        return self._epoch_ns + int(monotonic_s * 1e9)
 
 
 class _ToLog(logging.Handler):

@@ -2,7 +2,7 @@
 
     python examples/mnist/demo.py [PROCESSOR] [--port N]
 
-Run by `scripts/demo`. Ctrl-C ends it.
+Run by `scripts/demo`. Ctrl-C ends it. Exit codes are the server's, 3 where it did not answer.
 """
 
 import argparse
@@ -18,28 +18,52 @@ from pathlib import Path
 
 from eas_processor.codec import predict
 from eas_processor.config import load_service
-from eas_processor.errors import ServingError
+from eas_processor.errors import Code, ConfigError, ServingError
+from eas_processor.registry import Registry
 
 HERE = Path(__file__).resolve().parent
 READY_POLL_S = 0.2
 
 
 def main() -> int:
-    """Returns the server's exit code."""
+    """Returns the exit code."""
     parser = argparse.ArgumentParser(description="Serve the example model and ask it once.")
     parser.add_argument("processor", nargs="?", default="tensorflow_cpu_2.21")
     parser.add_argument("--port", type=int, default=8080)
     arguments = parser.parse_args()
+    try:
+        _check(arguments.processor)
+        return _run(arguments.processor, arguments.port)
+    except ServingError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 3
+
+
+def _check(processor: str) -> None:
+    if Registry().get(processor).tensorflow is None:
+        raise ConfigError(
+            f"{processor} runs no TensorFlow, so it can not read the example's digits; "
+            "`eas-processor processors` lists those that can"
+        )
+
+
+def _run(processor: str, port: int) -> int:
+    """Serve until Ctrl-C; the server's exit code. It ends with us, whatever happens here."""
     with tempfile.TemporaryDirectory() as folder:
-        service = _service_json(Path(folder), arguments.processor)
+        service = _service_json(Path(folder), processor)
         command = [sys.executable, "-m", "eas_processor", "serve", str(service)]
-        server = subprocess.Popen([*command, "--port", str(arguments.port)])
+        server = subprocess.Popen([*command, "--port", str(port)])
         # A terminal sends Ctrl-C to both; the server ends and we with it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        if _wait_ready(server, arguments.port):
-            _show(f"http://127.0.0.1:{arguments.port}")
-        return server.wait()
+        try:
+            if _wait_ready(server, port):
+                _show(f"http://127.0.0.1:{port}")
+            return server.wait()
+        finally:
+            if server.poll() is None:
+                server.terminate()
+                server.wait()
 
 
 def _service_json(folder: Path, processor: str) -> Path:
@@ -83,7 +107,7 @@ def _show(base: str) -> None:
         with urllib.request.urlopen(url, data=body, timeout=30) as answer:
             scores = predict.response(answer.read())["scores"][1]
     except OSError as error:
-        raise ServingError(14, f"no answer: {error}") from None
+        raise ServingError(Code.UNAVAILABLE, f"no answer: {error}") from None
     picture = digits["images"][7]
     for row in range(0, 28, 2):
         pixels = picture[row * 28 : row * 28 + 28]

@@ -9,7 +9,8 @@
 Takes the 1 797 scans that scikit-learn carries with it (8 x 8 pixels, 17 grey levels), so nothing
 is downloaded but the library; enlarges them to 28 x 28, values 0 ... 1 in steps of 0.01; holds one
 in five back. Beside this file it writes what the demo sends: `digits.json`, one held-out digit of
-each class with its label, and `digit.npy`, the seven among them as float32 [1, 784].
+each class with its label, and the seven among them, as `digit.npy` (float32 [1, 784]) and as
+`digit.json`, a request.
 """
 
 import json
@@ -22,7 +23,7 @@ from sklearn.datasets import load_digits
 
 SIDE = 28
 HELD_OUT = 5  # every fifth scan of a class is kept from training
-SHOWN = 7  # the digit that goes to digit.npy
+SHOWN = 7  # the digit that goes to digit.npy and digit.json
 
 
 def enlarge(scan):
@@ -40,7 +41,7 @@ def split(labels):
 
 
 def main(target):
-    """Write `target` (.npz) and the two samples beside this file."""
+    """Write `target` (.npz) and the samples beside this file."""
     scans, labels = load_digits(return_X_y=True)
     images = np.stack([enlarge(scan.reshape(8, 8)) for scan in scans])
     labels = labels.astype(np.int64)
@@ -66,6 +67,8 @@ def write_samples(images, labels):
     text = f'{{\n  "labels": {labels[last].tolist()},\n  "images": [\n    {lines}\n  ]\n}}\n'
     (here / "digits.json").write_text(text)
     np.save(here / "digit.npy", images[last[SHOWN]].reshape(1, SIDE * SIDE))
+    request = {"signature_name": "predict_images", "inputs": {"images": [rows[SHOWN]]}}
+    (here / "digit.json").write_text(json.dumps(request) + "\n")
 
 
 if __name__ == "__main__":

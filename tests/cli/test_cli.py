@@ -62,6 +62,14 @@ def test_help_imports_nothing_heavy():
         (["predict", "no/such/model", "x.bin"], "no/such/model"),
         (["predict", str(EXAMPLE / "model")], "request file"),
         (["install", "tensorflow_cpu_1.16"], "tensorflow_cpu_1.1"),
+        (["predict", "http://localhost:1", "x.npy"], "http://localhost:1/api/predict/<service>"),
+        (["predict", "http://h:1/api/predict/", "x.npy"], "http://h:1/api/predict/<service>"),
+        (["predict", "m", "x.npy", "--timeout", "-1"], "--timeout"),
+        (["predict", "m", "x.npy", "--timeout", "0"], "--timeout"),
+        (["describe", "m", "--timeout", "0"], "--timeout"),
+        (["serve", "x.json", "--set", "body_bytes_max"], "a value is missing"),
+        (["serve", "x.json", "--set", "body_bytes_max="], "'' is not a whole number"),
+        (["serve", "x.json", "--set", "body_byte_max"], "did you mean body_bytes_max?"),
     ],
 )
 def test_a_mistake_is_words_and_exit_code_2(args, words):
@@ -79,6 +87,9 @@ def test_a_mistake_is_words_and_exit_code_2(args, words):
         (["predict", "p.json", "--input", "r.npy"], 2, "--input NAME=FILE.npy"),
         (["predict", "http://[/api/predict/x", "r.bin"], 3, "Invalid IPv6 URL"),
         (["predict", "http://127.0.0.1:1/api/predict/a b", "r.bin"], 3, "control characters"),
+        (["predict", "p.json", "--input", "x=no.npy"], 2, "there is no such file"),
+        (["serve", "p.json", "p.json"], 2, "p.json is given twice"),
+        (["serve", "p.json", "./p.json"], 2, "p.json is given twice"),
         (["describe", "p.json"], 0, '"signature": "*"'),
     ],
 )
@@ -102,6 +113,68 @@ def test_processors_are_listed_for_people_and_for_programs():
 
 def test_the_version_is_told():
     assert cli("version").stdout.startswith("eas-processor ")
+    assert cli("--version").stdout == cli("version").stdout.splitlines(keepends=True)[0]
+
+
+def test_the_help_tells_the_exit_code_of_ctrl_c():
+    assert "130 interrupted" in cli("--help").stdout
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path, unbuffered):
+    (tmp_path / "p.json").write_text('{"name": "p", "processor": "echo"}')
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "eas_processor", "serve", "p.json", "--show-config"],
+        stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+IMAGE = (
+    '{"name": "s", "metdata": {}, "cloud": {}, "containers": [{"image": '
+    '"tensorflow_serving:1.15.0", "script": "tensorflow_model_server"}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "8080", "--show-config"], "without effect here: --show-config\n"),
+        (["--set", "body_bytes_max=5", "--tls-cert", "c"], "here: --set, --tls-cert"),
+    ],
+)
+def test_options_beside_an_image_that_have_no_effect_are_refused(tmp_path, options, words):
+    (tmp_path / "image.json").write_text(IMAGE)
+    done = cli("serve", "image.json", *options, cwd=tmp_path)
+    assert done.returncode == 2 and words in done.stderr
+    assert "containers[0].script" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "image.json", "--access-log", "/proc/mine"),
+        ("model-server", "image.json", "--access_log=/proc/mine"),
+    ],
+)
+def test_options_beside_an_image_count_more_than_its_script(tmp_path, arguments):
+    script = "tensorflow_model_server --model_base_path=/m --access_log=/proc/its"
+    (tmp_path / "image.json").write_text(IMAGE.replace("tensorflow_model_server", script))
+    done = cli(*arguments, cwd=tmp_path)
+    assert done.returncode == 255 and "access log: /proc/mine cannot be written" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "model-server"])
+def test_odd_keys_of_an_image_are_told(tmp_path, command):
+    (tmp_path / "image.json").write_text(IMAGE)
+    done = cli(command, "image.json", cwd=tmp_path)
+    assert done.returncode == 255  # it names no model
+    assert "metdata is not a known key; did you mean metadata?" in done.stderr
+    assert "keys without effect here" in done.stderr and '"keys": "cloud, metdata"' in done.stderr
 
 
 def test_predict_asks_a_running_service_and_saves_what_it_sent_and_got(tmp_path):
@@ -124,7 +197,7 @@ def test_describe_shows_the_signature_of_a_model():
     done = cli("describe", EXAMPLE / "model", "--json", "--signature", "predict_images")
     assert json.loads(done.stdout)["inputs"][0]["shape"] == [-1, 784]
     done = cli("describe", EXAMPLE / "model", "--signature", "nope")
-    assert done.returncode != 0 and "predict_images" in done.stderr
+    assert done.returncode == 2 and "predict_images" in done.stderr
 
 
 @pytest.mark.tensorflow
@@ -136,6 +209,7 @@ def test_predict_runs_a_model_from_npy_json_and_bin(tmp_path):
     for arguments in (
         [EXAMPLE / "digit.npy", "--save-request", request],
         [tmp_path / "digit.json"],
+        [EXAMPLE / "digit.json"],
         ["--input", f"images={EXAMPLE / 'digit.npy'}", "--output", "scores"],
         [request],
     ):

@@ -138,6 +138,18 @@ def test_what_cannot_be_added_is_refused_in_words_and_what_does_not_come_stays(a
         assert server.states("late")[1][0] in ("UNLOADING", "END")
 
 
+def test_what_cannot_be_written_is_refused_as_a_whole_and_is_no_fault_of_the_client(
+    folder, tmp_path
+):
+    flags = [f"--model_config_file={tmp_path / 'nowhere' / 'own.config'}",
+             "--persist_model_config", "--admin_token=boss", f"--processor={OLD}"]  # fmt: skip
+    with ModelServer(tmp_path, *flags) as server:
+        server.until(lambda: server.rest("/readyz").status == 200)
+        reply = add(server, name="m", base_path=str(folder / "model"))
+        assert reply.status == 500 and "own.config: can not be written" in reply.error, reply.body
+        assert server.rest("/v1/models").json == {"models": []}
+
+
 # by its file
 
 

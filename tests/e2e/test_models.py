@@ -104,7 +104,12 @@ def test_a_warm_up_file_that_is_none_keeps_the_service_from_starting(tmp_path, c
 def test_a_gpu_processor_without_a_gpu_refuses_in_a_line_and_runs_on_the_cpu_on_purpose(tmp_path):
     gpu = service(EXAMPLE / "model", processor="tensorflow_gpu_1.15")
     code, line = refused(tmp_path, gpu)
-    assert code == 3 and "allow_cpu" in line and "tensorflow_gpu_1.15" in line
+    assert (
+        code == 3
+        and "in a service JSON" in line
+        and "allow_cpu" in line
+        and "tensorflow_gpu_1.15" in line
+    )
     allowed = {**gpu, "processor_options": {"allow_cpu": True}}
     with Serving(tmp_path, allowed) as serving:
         assert answers(serving)

@@ -37,6 +37,14 @@ def test_the_npy_file_is_the_seven() -> None:
     assert (image == digits()[0][7:8]).all()
 
 
+def test_the_json_file_is_the_seven() -> None:
+    told = json.loads((MNIST / "digit.json").read_text())
+    assert told == {
+        "signature_name": "predict_images",
+        "inputs": {"images": json.loads((MNIST / "digits.json").read_text())["images"][7:8]},
+    }
+
+
 def test_the_warm_up_request_carries_the_first_digit() -> None:
     body = (MNIST.parents[1] / "warmup" / "mnist_saved_model_example.bin").read_bytes()
     assert body.startswith(b"\n\x0epredict_images")

@@ -16,8 +16,8 @@ from eas_processor.fronts.messages import (
     encode,
 )
 from eas_processor.fronts.relay import Relay
+from eas_processor.http.connections import Connections
 from eas_processor.http.messages import TEXT
-from eas_processor.http.protocol import Connections
 from eas_processor.http.router import Route, Router
 from tests.http.fakes import connect
 

@@ -185,3 +185,11 @@ def _until_written(log):
     """Wait until the thread has written all that was handed on."""
     while log._waiting_bytes:
         log._waiting_bytes -= log._written.get(timeout=10)
+
+
+def test_stamps_follow_a_clock_that_is_set(monkeypatch):
+    clock, real = access._Clock(local=False), time.time
+    before = datetime.fromisoformat(clock.stamp(time.monotonic()))
+    monkeypatch.setattr(access.time, "time", lambda: real() + 7200)
+    after = datetime.fromisoformat(clock.stamp(time.monotonic() + access.CLOCK_LOOK_S))
+    assert 7190 < (after - before).total_seconds() < 7260

@@ -208,17 +208,18 @@ def test_however_many_names_come_the_page_stays_bounded(monkeypatch):
     assert rows["othereas"] == 490 and rows["othergrpc"] == 490
 
 
-def test_what_is_forgotten_makes_room_again(monkeypatch):
-    monkeypatch.setattr(metrics_module, "SERIES_MAX", 2)
+def test_what_versions_that_are_gone_have_counted_stays_with_their_service(monkeypatch):
+    monkeypatch.setattr(metrics_module, "SERIES_MAX", 3)
     metrics = new()
     for number in range(5):
         metrics.series("m", str(number), EAS).observe(Code.OK, 0.01, 0.0, 0, 0)
-        metrics.forget("m", str(number - 1))
+        metrics.keep_only({"m": {number}, "n": ()})
     metrics.series("n", "1", EAS).observe(Code.OK, 0.01, 0.0, 0, 0)
 
-    assert [s.key[:2] for s in metrics.all_series()] == [("m", "4"), ("n", "1")]
-    metrics.forget("m")
-    assert [s.key[:2] for s in metrics.all_series()] == [("n", "1")]
+    counted = {series.key[:2]: sum(series.whole[0].counts) for series in metrics.all_series()}
+    assert counted == {("m", ""): 4, ("m", "4"): 1, ("n", "1"): 1}
+    metrics.keep_only({"n": {1}})
+    assert [series.key[:2] for series in metrics.all_series()] == [("n", "1")]
 
 
 @pytest.mark.parametrize("accept", READERS)
