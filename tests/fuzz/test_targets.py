@@ -16,7 +16,7 @@ from eas_processor.pool import channel
 from processors.tensorflow import layout
 from tests.fuzz.http_target import IS_TIGHT, POST, Conversation, answers
 from tests.fuzz.memory import growth_bytes
-from tests.fuzz.target import damaged
+from tests.fuzz.target import Target, damaged
 from tests.fuzz.targets import TARGETS
 
 INPUTS = 1500
@@ -95,3 +95,9 @@ def test_nothing_is_kept_of_what_was_fed(name):
     target, chance = TARGETS[name], random.Random(7)
     inputs = [damaged(chance.choice(target.seeds), target.words, chance) for _ in range(200)]
     assert growth_bytes(target, inputs) < HELD_BYTES_MAX
+
+
+def test_what_is_kept_is_found():
+    kept = []
+    target = Target("keeps", lambda data: kept.append(data * 100), (), ())
+    assert growth_bytes(target, [b"x"] * 200) > HELD_BYTES_MAX
