@@ -2,7 +2,8 @@
 
 One `eas-processor serve` with REST and gRPC beside the EAS dialect; bare `grpc.aio` echo and the
 bare HTTP echo host are the floors. Rounds are interleaved, ratios are formed inside a round. Where
-the time goes: CPU time of the host and of its workers for each answer, and the codec by itself.
+the time goes: CPU time of the host and of its workers for each answer, and what reading and
+printing JSON took in that very host.
 
 `--share 0.15` holds every process but the workers to a part of a core: what two host processes
 bring where the machine has room for them, on one that has not.
@@ -12,6 +13,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import statistics
 import sys
 import tempfile
@@ -21,7 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import grpc
@@ -29,17 +31,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import environments, h2load, messages, wrk
+from benchmarks.call_times import FOLDER, CallTimes
 from benchmarks.failure import BenchmarkError
 from benchmarks.models import MODELS, OUTPUT, Model
 from benchmarks.processes import POLL_S, Program, free_port
 from benchmarks.results import Results, Sample
 from benchmarks.setting import PROGRAMS, READY_S_MAX, compare
 from benchmarks.share import held
-from eas_processor import process
-from eas_processor.codec import binary, rest, serving, signatures, tensors
+from eas_processor.codec import binary, serving, tensors
 
 EXIT_FAILED = 3
 ANSWER_S_MAX = 30.0
+ECHO_START_S_MAX = 30.0
 LONE = 1
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 PROTOBUF = {"Content-Type": binary.PROTOBUF, "Accept": binary.PROTOBUF}
@@ -47,8 +50,6 @@ JSON = {"Content-Type": "application/json"}
 OCTETS = {"Content-Type": "application/octet-stream"}
 GOOD = ("200", "OK")
 LEFT = ("499", "CANCELLED")  # at the end of a load its last calls are not awaited
-CODEC_S = 0.3  # how long each part of the codec is timed
-CODEC_SLEEP_S = 300e-6
 BINARY, ECHO, HTTP_ECHO = "REST, protobuf", "bare grpc.aio echo", "bare HTTP echo"
 JSON_ROWS, JSON_COLUMNS = "REST, JSON rows", "REST, JSON columns"
 GRPC, GRPC_FRONTS = "gRPC", "gRPC, two host processes"
@@ -56,21 +57,31 @@ GRPC, GRPC_FRONTS = "gRPC", "gRPC, two host processes"
 
 @dataclass
 class Way:
-    """One way to ask. cpu_us: of an answer, by round: (the host, its workers)."""
+    """One way to ask.
+
+    By connections, each with an entry for a round: cpu_us, of an answer: (the host, its workers);
+    json_us, of one request that is JSON: (reading it, printing its answer), medians.
+    """
 
     title: str
     program: Program
     load: Callable[[int, int], Sample]  # connections, seconds
+    json: Sequence[CallTimes] = ()
     cpu_us: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    json_us: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
 
     def measure(self, connections: int, seconds: int) -> Sample:
         """One load, and who used how much of the CPU meanwhile."""
-        before = _cpu_s(self.program)
+        before, calls = _cpu_s(self.program), [times.count for times in self.json]
         sample = self.load(connections, seconds)
         after = _cpu_s(self.program)
         answers = max(1.0, sample.rate * seconds)
         host, workers = ((b - a) / answers * 1e6 for a, b in zip(before, after, strict=True))
         self.cpu_us.setdefault(connections, []).append((host, workers))
+        if self.json:
+            new = (times.since(count) for times, count in zip(self.json, calls, strict=True))
+            read, printed = (statistics.median(times_us or [0.0]) for times_us in new)
+            self.json_us.setdefault(connections, []).append((read, printed))
         self.program.settle()
         return sample
 
@@ -103,10 +114,14 @@ class Server:
                    "metadata": {"instance": 1, "cpu": os.cpu_count()}}  # fmt: skip
         file = folder / f"{model.name}-{processes}.json"
         file.write_text(json.dumps(service))
-        command = [sys.executable, "-m", "eas_processor", "serve", str(file)]
+        times = folder / f"{model.name}-{processes}"
+        times.mkdir()
+        command = [sys.executable, "-m", "benchmarks.programs.timed_host", "serve", str(file)]
         command += ["--port", str(self.port), "--grpc-port", str(self.grpc_port)]
         command += ["--host-processes", str(processes)]
-        self.program = Program(command, folder / f"{model.name}-{processes}.log", talks=False)
+        log = folder / f"{model.name}-{processes}.log"
+        self.program = Program(command, log, {FOLDER: str(times)}, talks=False)
+        self.json = [CallTimes(times / name) for name in ("predict_request", "predict_answer")]
 
     def wait_ready(self) -> None:
         """Until /readyz says yes."""
@@ -190,7 +205,8 @@ def _ways(
         if status != http.client.OK:
             raise BenchmarkError(f"{title} answered {status}: {answer[:300]!r}")
         compare(title, _scores(answer, headers), expected)
-        return Way(title, server.program, _wrk(folder, server.port, path, body, headers))
+        load = _wrk(folder, server.port, path, body, headers)
+        return Way(title, server.program, load, server.json if headers is JSON else ())
 
     def over_grpc(title: str, to: Server) -> Way:
         compare(title, tensors.outputs(to.call(bodies.protobuf))[OUTPUT].values, expected)
@@ -224,7 +240,18 @@ def _floor(script: str, port: int, answer_bytes: int, folder: Path, stack: ExitS
     command = [sys.executable, str(PROGRAMS / script), str(port), str(answer_bytes)]
     program = Program(command, folder / f"{script}.log", talks=False)
     stack.callback(program.end)
+    until = time.monotonic() + ECHO_START_S_MAX
+    while not _listens(port):
+        program.check_alive()
+        if time.monotonic() > until:
+            raise BenchmarkError(f"{script} does not listen; see {program.log}")
+        time.sleep(POLL_S)
     return program
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _file(folder: Path, body: bytes) -> Path:
@@ -250,56 +277,6 @@ def _h2load(folder: Path, port: int, message: bytes) -> Callable[[int, int], Sam
         return h2load.load(url, body, channels, connections // channels, seconds)
 
     return load
-
-
-class Codec(NamedTuple):
-    """µs of a call: the best of many in a row, and the median of some with a sleep before each.
-
-    A lone request finds the host's caches as they are after a sleep.
-    """
-
-    again_us: float
-    woken_us: float
-
-
-def _codec(model: Model, bodies: Bodies, known: signatures.Signatures) -> dict[str, Codec]:
-    """What the host does with a JSON request beside what it does with a binary one."""
-    process.prepare()  # memory is kept as in the host
-    response = tensors.response({OUTPUT: np.zeros((1, 10), np.float32)}, typed=False)
-    return {
-        JSON_ROWS: _timed(lambda: rest.predict_request(bodies.rows, known)),
-        JSON_COLUMNS: _timed(lambda: rest.predict_request(bodies.columns, known)),
-        "the answer": _timed(lambda: rest.predict_answer(response, True)),
-    }
-
-
-def _timed(call: Callable[[], object]) -> Codec:
-    again, woken = (_times_us(call, sleep_s) for sleep_s in (0.0, CODEC_SLEEP_S))
-    return Codec(min(again), statistics.median(woken))
-
-
-def _times_us(call: Callable[[], object], sleep_s: float) -> list[float]:
-    times: list[float] = []
-    until = time.perf_counter() + CODEC_S
-    while time.perf_counter() < until:
-        if sleep_s:
-            time.sleep(sleep_s)
-        began = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - began) * 1e6)
-    return times
-
-
-def _known(server: Server) -> signatures.Signatures:
-    """The signatures of the model, as the host reads them."""
-    asked = serving.message("GetModelMetadataRequest")()
-    asked.model_spec.name = server.model.name
-    asked.metadata_field.append("signature_def")
-    method = "/tensorflow.serving.PredictionService/GetModelMetadata"
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
-        answer = channel.unary_unary(method)(asked.SerializeToString(), timeout=ANSWER_S_MAX)
-    metadata = serving.parse("GetModelMetadataResponse", answer).metadata["signature_def"]
-    return signatures.read(metadata.value)
 
 
 @click.command()
@@ -353,7 +330,6 @@ def _run(
         if share is not None:
             pids = {pid for way in ways for pid in way.program.tree()}
             stack.enter_context(held((pid for pid in pids if not _is_worker(pid)), share))
-        codec = _codec(model, bodies, _known(servers[0]))
         for way in ways:
             way.load(min(16, max(connections)), 1)  # warm-up, not counted
         for _ in range(rounds):
@@ -368,7 +344,7 @@ def _run(
     for count in connections:
         for way in ways:
             _tell(results, model, way, count)
-    _tell_ratios(results, model, connections, codec)
+    _tell_ratios(results, model, connections, ways)
 
 
 def _tell(results: Results, model: Model, way: Way, count: int) -> None:
@@ -380,17 +356,14 @@ def _tell(results: Results, model: Model, way: Way, count: int) -> None:
         f"p99 {median.p99_us:>9,.0f} µs  CPU host {host:>7,.0f} µs, workers {workers:>7,.0f} µs  "
         f"errors {median.errors}"
     )
+    if way.json:
+        read, printed = (statistics.median(part) for part in zip(*way.json_us[count], strict=True))
+        click.echo(f"{'':<10}of which JSON: read {read:,.0f} µs, answer printed {printed:,.0f} µs")
 
 
 def _tell_ratios(
-    results: Results, model: Model, connections: Sequence[int], codec: dict[str, Codec]
+    results: Results, model: Model, connections: Sequence[int], ways: Sequence[Way]
 ) -> None:
-    for title, times in codec.items():
-        click.echo(
-            f"codec alone: {title:<26}{times.again_us:>9,.0f} µs again and again, "
-            f"{times.woken_us:>7,.0f} after a sleep"
-        )
-
     def line(words: str, ratios: list[float]) -> None:
         low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
         click.echo(f"{words:<74}{middle:>6.2f} ({low:.2f} … {high:.2f})")
@@ -405,11 +378,13 @@ def _tell_ratios(
         line(f"{count} open: two host processes, of one's rate", rates(GRPC_FRONTS, GRPC))
     if LONE not in connections:
         return
-    for title in (JSON_ROWS, JSON_COLUMNS):
-        cells = [(model.name, title, LONE), (model.name, BINARY, LONE)]
-        for words, read_us in zip(("again", "after a sleep"), codec[title], strict=True):
-            rest_of = results.paired(cells, lambda a, b, us=read_us: (a.p50_us - us) / b.p50_us)
-            line(f"{title}, lone: all but reading ({words}), of a binary one (goal 1.3)", rest_of)
+    for way in ways:
+        if way.json:
+            binary_us = [sample.p50_us for sample in results.cells[model.name, BINARY, LONE]]
+            json_us = [sample.p50_us for sample in results.cells[model.name, way.title, LONE]]
+            rounds = zip(json_us, way.json_us[LONE], binary_us, strict=True)
+            rest_of = [(whole - read) / binary for whole, (read, _), binary in rounds]
+            line(f"{way.title}, lone: all but reading, of a binary one (goal 1.3)", rest_of)
 
 
 if __name__ == "__main__":
