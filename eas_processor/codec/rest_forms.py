@@ -36,9 +36,15 @@ class NotPlain(Exception):
     """The body is read the general way, which also has all the error messages."""
 
 
-def skeleton(body: bytes) -> bytes:
+def in_python(body: bytes) -> bytes:
     """What is left without numbers and blanks; of names and strings, too, less is left."""
     return body.translate(None, _BLANK)
+
+
+try:  # where it could be compiled, a quarter of the time
+    from eas_processor.codec._skeleton import skeleton
+except ImportError:
+    skeleton = in_python
 
 
 def _label(name: str) -> bytes:
