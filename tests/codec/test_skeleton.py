@@ -15,7 +15,7 @@ from eas_processor.codec.rest_forms import in_python
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "eas_processor/codec/_skeleton.c"
-JSON_LIKE = st.text("0123456789.-+eE \t\r\n[]{},:\"/*\\aÿ\0", max_size=300).map(str.encode)
+JSON_LIKE = st.text('0123456789.-+eE \t\r\n[]{},:"/*\\aÿ\0', max_size=300).map(str.encode)
 
 
 def module_at(path, name):
