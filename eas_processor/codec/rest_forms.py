@@ -41,8 +41,8 @@ def in_python(body: bytes) -> bytes:
     return body.translate(None, _BLANK)
 
 
-try:  # where it could be compiled, a quarter of the time
-    from eas_processor.codec._skeleton import skeleton
+try:  # where it could be compiled, in a quarter of the time
+    from eas_processor.codec._skeleton import skeleton as skeleton
 except ImportError:
     skeleton = in_python
 
