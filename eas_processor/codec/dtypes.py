@@ -76,7 +76,13 @@ KINDS: dict[int, Kind] = {
     DT_UINT32: _kind("uint32", "<u4", "uint32_val"),
     DT_UINT64: _kind("uint64", "<u8", "uint64_val"),
 }
-_OTHER_NAMES = {DT_INVALID: "INVALID", DT_RESOURCE: "resource", DT_VARIANT: "variant"}
+_OTHER_NAMES = {DT_INVALID: "INVALID", DT_RESOURCE: "resource", DT_VARIANT: "variant"} | dict(
+    enumerate(
+        "float8_e5m2 float8_e4m3fn float8_e4m3fnuz float8_e4m3b11fnuz float8_e5m2fnuz "
+        "int4 uint4 int2 uint2 float4_e2m1fn".split(),
+        start=24,
+    )
+)
 # What numpy calls them; the first of a kind wins, so int8 is never qint8.
 _BY_NUMPY = {kind.numpy: number for number, kind in reversed(KINDS.items()) if kind.name[0] != "q"}
 _BY_NUMPY[np.dtype("<f4")] = DT_FLOAT

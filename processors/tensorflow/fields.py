@@ -103,10 +103,29 @@ class NarrowFloatField(FloatField):
         return array.astype(np.float32).tobytes()
 
 
+class ByteField(Field):
+    """Floats of eight bits or fewer: the memory of all, a byte each, is one value of bytes."""
+
+    def from_chunks(self, chunks, dims, count):
+        """A view into the message's own bytes: nothing is copied."""
+        return self.from_values(chunks, dims, count)
+
+    def from_values(self, values, dims, count):
+        """values: bytes."""
+        if len(values) != count:
+            raise Count(len(values), count)
+        return np.ndarray(dims, self.numpy_dtype, values)
+
+    def payload(self, array):
+        """The array's own memory."""
+        return array.tobytes()
+
+
 class VarintField(Field):
     """Integers and bools, which travel as varints, and floats that travel as their bits.
 
-    A quantized type is a struct of one integer.
+    A quantized type is a struct of one integer. Of integers of less than eight bits numpy knows
+    little more than how to cast them.
     """
 
     def __init__(self, numpy_dtype, name, wire):
@@ -115,6 +134,7 @@ class VarintField(Field):
         self._plain = self.numpy_dtype if fields is None else next(iter(fields.values()))[0]
         if name == "half_val":
             self._plain = np.dtype(np.uint16)
+        self._printed = self._plain if self._plain.kind in "biu" else np.dtype(np.int8)
         self._wire = np.dtype(WIRE_INTEGERS[name])
         self._message = wire.ArrayProto
 
@@ -158,12 +178,11 @@ class VarintField(Field):
     def _in_range(self, numbers):
         if not len(numbers):
             return numbers.astype(self._plain)
-        bounds = np.iinfo(self._plain)
+        least, most = _bounds(self._plain)
         low, high = int(numbers.min()), int(numbers.max())
-        if low < bounds.min or high > bounds.max:
+        if low < least or high > most:
             raise ValueError(
-                "%d is out of range (%d to %d)"
-                % (high if high > bounds.max else low, bounds.min, bounds.max)
+                "%d is out of range (%d to %d)" % (high if high > most else low, least, most)
             )
         return numbers.astype(self._plain)
 
@@ -174,6 +193,7 @@ class VarintField(Field):
         plain = np.ascontiguousarray(array).reshape(-1)
         if plain.dtype != self._plain:
             plain = plain.view(self._plain)
+        plain = plain.astype(self._printed, copy=False)
         if len(plain) > FEW_NUMBERS:
             return varints.encode(plain)
         written = self._message(**{self.name: plain.tolist()}).SerializeToString()
@@ -204,6 +224,16 @@ class StringField(Field):
         for value in array.reshape(-1).tolist():
             parts += (self._tag, messages.varint(len(value)), value)
         return b"".join(parts)
+
+
+def _bounds(integer):
+    if integer.kind in "iu":
+        found = np.iinfo(integer)
+    else:
+        import ml_dtypes  # which defines it, and comes with the TensorFlow that has it
+
+        found = ml_dtypes.iinfo(integer)
+    return int(found.min), int(found.max)
 
 
 def _joined(chunks, item_bytes):

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import messages, shapes
 from . import serving_wire as wire
-from .fields import Count, FloatField, StringField, VarintField
+from .fields import ByteField, Count, FloatField, StringField, VarintField
 from .tensors import SMALL_INTEGERS, NeedsCanonical
 
 FILLED_BYTES_MAX = 1 << 28  # a few bytes of a request must not fill the memory
@@ -30,12 +30,12 @@ class TensorCodec(object):
         as_content = as_content and not self._is_string
         self.field = wire.CONTENT if as_content else field
         self.payload = _memory if as_content else self._field.payload
-        self.is_even = as_content or isinstance(self._field, FloatField)
+        self.is_even = as_content or kind in _EVEN
         self.memory_fields = self._memory_fields(kind, field)
 
     def _memory_fields(self, kind, field):
         """Numbers of the fields in which values lie as they lie in memory, see `layout`."""
-        names = [field] if kind is FloatField else []
+        names = [field] if kind in _EVEN else []
         if not self._is_string and self.numpy_dtype != np.bool_:
             names.append(wire.CONTENT)
         return tuple(wire.FIELD_NUMBERS[name] for name in names)
@@ -155,12 +155,24 @@ _KINDS = {
     "DT_UINT64": (VarintField, "uint64_val"),
     "DT_BOOL": (VarintField, "bool_val"),
 }
-for _name in SMALL_INTEGERS:
+for _name in (*SMALL_INTEGERS, *wire.BIT_INTEGERS):
     _KINDS[_name] = (VarintField, "int_val")
+for _name in wire.BYTE_FLOATS:
+    _KINDS[_name] = (ByteField, "float8_val")
+_EVEN = (FloatField, ByteField)  # their values lie in a message as in memory
 
 
 def codecs(as_numpy_dtype, as_content):
-    """Function from a dtype's number to its TensorCodec, None if a request cannot carry it."""
-    numbers = [wire.DTYPE_NUMBERS[name] for name in _KINDS]
-    made = {n: TensorCodec(n, as_numpy_dtype(n), as_content) for n in numbers}
+    """Function from a dtype's number to its TensorCodec, None if a request cannot carry it.
+
+    as_numpy_dtype: function from a dtype's number to what TensorFlow calls it in numpy; TypeError
+    for those that this TensorFlow has not.
+    """
+    made = {}
+    for name in _KINDS:
+        number = wire.DTYPE_NUMBERS[name]
+        try:
+            made[number] = TensorCodec(number, as_numpy_dtype(number), as_content)
+        except TypeError:
+            continue
     return made.get

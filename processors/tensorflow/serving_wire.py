@@ -26,6 +26,7 @@ TENSOR = [
     ("half_val", 13, "int32*"),
     ("uint32_val", 16, "uint32*"),
     ("uint64_val", 17, "uint64*"),
+    ("float8_val", 18, "bytes"),
 ]
 MESSAGES = [
     ("Dim", [("size", 1, "int64")]),
@@ -91,8 +92,19 @@ PredictRequest, PredictResponse, ArrayProto, TensorShape, SignatureDef = message
 )
 FIELD_NUMBERS = {name: number for name, number, _ in TENSOR}
 INPUTS_NUMBER = PredictRequest.DESCRIPTOR.fields_by_name["inputs"].number
-BLOCK_NUMBERS = frozenset(FIELD_NUMBERS[name] for name in (*NUMBER_FIELDS, CONTENT))
+BLOCK_NUMBERS = frozenset(FIELD_NUMBERS[name] for name in (*NUMBER_FIELDS, CONTENT, "float8_val"))
+BYTE_FLOATS = {  # a byte each, even where it has four bits
+    "DT_FLOAT8_E5M2": 24,
+    "DT_FLOAT8_E4M3FN": 25,
+    "DT_FLOAT8_E4M3FNUZ": 26,
+    "DT_FLOAT8_E4M3B11FNUZ": 27,
+    "DT_FLOAT8_E5M2FNUZ": 28,
+    "DT_FLOAT4_E2M1FN": 33,
+}
+BIT_INTEGERS = {"DT_INT4": 29, "DT_UINT4": 30, "DT_INT2": 31, "DT_UINT2": 32}
 DTYPE_NUMBERS = dict(wire.DTYPE_NUMBERS, DT_UINT32=22, DT_UINT64=23)
+DTYPE_NUMBERS.update(BYTE_FLOATS)
+DTYPE_NUMBERS.update(BIT_INTEGERS)
 DTYPE_NAMES = {number: name for name, number in DTYPE_NUMBERS.items()}
 
 signature_name_of = attrgetter("model_spec.signature_name")

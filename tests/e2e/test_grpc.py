@@ -120,6 +120,8 @@ def results(request, tmp_path_factory, clients):
     """What all checks say of a server of this TensorFlow."""
     folder = tmp_path_factory.mktemp("models")
     run(request.param, "grpc_models.py", ROOT, folder)
+    saved = (folder / "dtypes" / "1" / "saved_model.pb").read_bytes()
+    assert (b"DT_FLOAT4_E2M1FN" in saved) == request.param.endswith("2.21")
     log = tmp_path_factory.mktemp("server") / "server.log"
     with ModelServer(folder, log, request.param) as server:
         server.wait_available("half_plus_two", 2)

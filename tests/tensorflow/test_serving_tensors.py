@@ -30,6 +30,7 @@ NUMPY: dict[str, Any] = {
     "DT_UINT32": np.uint32,
     "DT_UINT64": np.uint64,
     "DT_QINT8": np.dtype([("qint8", np.int8)]),
+    "DT_FLOAT8_E5M2": np.uint8,  # whose memory it shares; TensorFlow has a type of its own for it
 }
 CODECS = {n: TensorCodec(wire.DTYPE_NUMBERS[n], dtype) for n, dtype in NUMPY.items()}
 CONTENT = {n: TensorCodec(wire.DTYPE_NUMBERS[n], dtype, True) for n, dtype in NUMPY.items()}
@@ -60,7 +61,7 @@ def field(number: int, kind: int, value: bytes) -> bytes:
 def values(draw: st.DrawFn, name: str) -> list[bytes]:
     """Values of one field as any sender may cut them: packed, split, unpacked, mixed."""
     number = wire.FIELD_NUMBERS[name]
-    if name == "string_val":
+    if name in ("string_val", "float8_val"):
         strings = draw(st.lists(st.binary(max_size=5), max_size=5))
         return [messages.length_delimited(number, value) for value in strings]
     kind, one = NUMBERS[name]

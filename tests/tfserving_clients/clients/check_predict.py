@@ -4,8 +4,9 @@ import threading
 
 import grpc
 import numpy as np
-from asking import floats, predict, refused
+from asking import TIMEOUT_S, floats, predict, refused
 from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
 
 # dtype → the field that its values are in, and the values
 TYPED = {
@@ -23,17 +24,39 @@ TYPED = {
     "DT_COMPLEX128": ("dcomplex_val", [0.0, 1.5, -2.0, 0.1, 3e300, -1.0] * 2),
     "DT_HALF": ("half_val", np.float16([0, -1.5, 65504, np.inf, 0.1, 6e-8]).view("u2").tolist()),
     "DT_BFLOAT16": ("half_val", [0x0000, 0x3F80, 0xBFC0, 0x7F80, 0x4049, 0x0001]),
+    "DT_UINT32": ("uint32_val", [0, 1, 2**32 - 1, 7, 8, 9]),
+    "DT_UINT64": ("uint64_val", [0, 1, 2**64 - 1, 7, 8, 9]),
+    "DT_QINT8": ("int_val", [0, 1, -1, 127, -128, 7]),
+    "DT_QUINT8": ("int_val", [0, 1, 255, 127, 128, 7]),
+    "DT_QINT16": ("int_val", [0, 1, -1, 2**15 - 1, -(2**15), 300]),
+    "DT_QUINT16": ("int_val", [0, 1, 65535, 127, 128, 700]),
+    "DT_QINT32": ("int_val", [0, 1, -1, 2**31 - 1, -(2**31), 300]),
+}
+# The same of dtypes that only the newest TensorFlow has.
+NEWER = {
+    "DT_INT4": ("int_val", [0, 1, -1, 7, -8, 3]),
+    "DT_UINT4": ("int_val", [0, 1, 15, 7, 8, 3]),
+    "DT_INT2": ("int_val", [0, 1, -1, -2, 0, 1]),
+    "DT_UINT2": ("int_val", [0, 1, 3, 2, 0, 1]),
+    "DT_FLOAT8_E5M2": ("float8_val", b"\x00\x3c\xbe\x7b\xfb\x01"),
+    "DT_FLOAT8_E4M3FN": ("float8_val", b"\x00\x38\xbc\x7e\xfe\x01"),
+    "DT_FLOAT8_E4M3FNUZ": ("float8_val", b"\x00\x40\xc4\x7f\xff\x01"),
+    "DT_FLOAT8_E4M3B11FNUZ": ("float8_val", b"\x00\x58\xdc\x7f\xff\x01"),
+    "DT_FLOAT8_E5M2FNUZ": ("float8_val", b"\x00\x40\xc2\x7f\xff\x01"),
+    "DT_FLOAT4_E2M1FN": ("float8_val", b"\x00\x02\x0b\x07\x0f\x01"),
 }
 LAYOUT = {
     "DT_FLOAT": "<f4", "DT_DOUBLE": "<f8", "DT_INT32": "<i4", "DT_UINT8": "u1", "DT_INT16": "<i2",
     "DT_INT8": "i1", "DT_UINT16": "<u2", "DT_INT64": "<i8", "DT_BOOL": "?", "DT_COMPLEX64": "<f4",
-    "DT_COMPLEX128": "<f8", "DT_HALF": "<u2", "DT_BFLOAT16": "<u2",
+    "DT_COMPLEX128": "<f8", "DT_HALF": "<u2", "DT_BFLOAT16": "<u2", "DT_UINT32": "<u4",
+    "DT_UINT64": "<u8", "DT_QINT8": "i1", "DT_QUINT8": "u1", "DT_QINT16": "<i2",
+    "DT_QUINT16": "<u2", "DT_QINT32": "<i4",
 }  # fmt: skip
 
 
 def tensor(dtype):
     """Six values in two rows, in the field that is theirs."""
-    field, values = TYPED[dtype]
+    field, values = {**TYPED, **NEWER}[dtype]
     proto = tensor_pb2.TensorProto(dtype=types_pb2.DataType.Value(dtype), **{field: values})
     proto.tensor_shape.dim.add(size=2)
     proto.tensor_shape.dim.add(size=3)
@@ -42,10 +65,12 @@ def tensor(dtype):
 
 def in_content(dtype):
     """The same, in tensor_content."""
-    field, values = TYPED[dtype]
+    field, values = {**TYPED, **NEWER}[dtype]
     proto = tensor(dtype)
     proto.ClearField(field)
-    proto.tensor_content = np.array(values, LAYOUT[dtype]).tobytes()
+    if field != "float8_val":
+        values = np.array(values, LAYOUT.get(dtype, "i1")).tobytes()
+    proto.tensor_content = values
     return proto
 
 
@@ -69,6 +94,20 @@ def check_every_dtype_goes_in_typed_and_comes_back_typed(server):
 def check_every_number_goes_in_as_content_and_comes_back_typed(server):
     for dtype in LAYOUT:
         assert through(server, dtype, in_content(dtype)) == tensor(dtype), dtype
+
+
+def check_dtypes_of_few_bits_go_in_in_either_form_and_come_back_typed(server):
+    asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    asked.model_spec.name = "dtypes"
+    found = get_model_metadata_pb2.SignatureDefMap()
+    server.prediction.GetModelMetadata(asked, timeout=TIMEOUT_S).metadata["signature_def"].Unpack(
+        found
+    )
+    known = [dtype for dtype in NEWER if dtype in found.signature_def]
+    assert known in ([], list(NEWER)), known  # which, the TensorFlow that serves decides
+    for dtype in known:
+        for proto in (tensor(dtype), in_content(dtype)):
+            assert through(server, dtype, proto) == tensor(dtype), dtype
 
 
 def check_one_value_fills_the_shape_as_tensorflow_fills_it(server):
