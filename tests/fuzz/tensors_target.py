@@ -37,12 +37,19 @@ NUMPY = {
     "DT_HALF": np.float16,
     "DT_UINT32": np.uint32,
     "DT_UINT64": np.uint64,
+    "DT_FLOAT8_E5M2": np.uint8,  # as wide
 }
 MANY, SERVING = 1, 2
 
 
 def _numpy_of(wire_module):
-    return lambda number: NUMPY[wire_module.DTYPE_NAMES[number]]
+    def numpy_of(number):
+        name = wire_module.DTYPE_NAMES[number]
+        if name not in NUMPY:
+            raise TypeError(f"{name}: only TensorFlow knows it")
+        return NUMPY[name]
+
+    return numpy_of
 
 
 class Reader:
@@ -196,6 +203,7 @@ SERVING_BODIES = (
     _serving("DT_INT8", [3], int_val=[1, -1, 100]),
     _serving("DT_UINT64", [2], uint64_val=[1 << 63, 1]),
     _serving("DT_BOOL", [2, 1], tensor_content=b"\x01\x00"),
+    _serving("DT_FLOAT8_E5M2", [3], float8_val=b"\x3c\x40"),
     _serving("DT_STRING", [2], string_val=[b"a\0", b""]),
     _serving("DT_STRING", [2], tensor_content=b"\x01\x02abc"),
 )
