@@ -31,7 +31,8 @@ class Changes:
     """adopt(configs): begin to serve exactly these; gives the refusal of a label, and the models
     that are new. Raises ConfigError, having changed nothing.
 
-    served(), check(configs): what is served now, and whether these could be: else a ConfigError.
+    served(), check(configs): what is served now, and whether somebody may ask for these: else a
+    ServingError. Of labels a file may be ahead: nobody waits for an answer, so they wait.
     """
 
     def __init__(
@@ -71,8 +72,8 @@ class Changes:
     async def _make(self, change: Callable[[Configs], Configs]) -> Adopted:
         async with self._turn:
             configs = change(self._served())
+            self._check(configs)
             if self._source.is_ours:  # else there is no turn, and nothing may come in between
-                self._check(configs)
                 await in_thread(lambda: self._source.write(configs))
             return self._adopt(configs)
 
@@ -101,7 +102,7 @@ class Changes:
                 log.info("config file has changed", file=self._source.name)
                 refused, _ = self._adopt(configs)
                 if refused is not None:
-                    raise refused
+                    log.error("labels stay until all can be moved", reason=refused.message)
 
     async def _to_the_end(self, work: Coroutine[Any, Any, Adopted]) -> Adopted:
         """Do it, also when whoever waits for it goes away: file and models must not part."""

@@ -9,7 +9,7 @@ from eas_processor.errors import Code, ServingError
 
 
 class Labels(NamedTuple):
-    """now: the labels in force. refused: those that had to wait, with the version they want."""
+    """now: the labels in force. refused: those that have to wait, with the version they want."""
 
     now: dict[str, int]
     refused: dict[str, int]
@@ -23,20 +23,20 @@ def settle(
 ) -> Labels:
     """The labels that a model has from now on: those wanted, whole; others are gone.
 
-    A label may name only a version that is available; until then it stays what it was. With
-    `allow_unavailable` a label that is not in use yet may name any version.
+    A label may name only a version that is available. With `allow_unavailable` a label that is not
+    in use yet may name any version. While one has to wait, those in use stay what they are, so that
+    a mistake moves nobody's traffic; those that are new harm nobody.
     """
-    now: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    for label, version in wanted.items():
-        moves = current.get(label, version) != version
-        if version in available or (allow_unavailable and not moves):
-            now[label] = version
-            continue
-        refused[label] = version
-        if label in current:
-            now[label] = current[label]
-    return Labels(now, refused)
+    refused = {
+        label: version
+        for label, version in wanted.items()
+        if version not in available
+        and not (allow_unavailable and current.get(label, version) == version)
+    }
+    if not refused:
+        return Labels(dict(wanted), refused)
+    new = {label: v for label, v in wanted.items() if label not in {*current, *refused}}
+    return Labels({**current, **new}, refused)
 
 
 def refusal(model: str, version: int) -> ServingError:

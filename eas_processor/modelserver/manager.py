@@ -52,7 +52,7 @@ class ModelManager:
         flags = setup.flags
         self._setup = setup
         self._source = ConfigSource(flags, setup.paths)
-        self._changes = Changes(self._source, lambda: self.configs, self._check, self._adopt)
+        self._changes = Changes(self._source, lambda: self.configs, self._check_asked, self._adopt)
         self._awake = awake
         self._on_change = on_change
         self._loading = Loading(
@@ -246,6 +246,14 @@ class ModelManager:
                     f"model platform is {config.platform}, and it runs as "
                     f"{model.config.platform}; take it out first, then add it again"
                 )
+
+    def _check_asked(self, configs: Mapping[str, ModelConfig]) -> None:
+        """The same, where somebody is told: labels that have to wait are refused, with the rest."""
+        self._check(configs)
+        for name, model in self._models.items():
+            config = configs.get(name, model.config)
+            if config != model.config:
+                model.check_labels(config)
 
     def _take_in(self, config: ModelConfig) -> Model:
         flags = self._setup.flags

@@ -189,13 +189,20 @@ class Model:
         self.config = config
         self.settle_labels()
 
+    def check_labels(self, config: ModelConfig) -> None:
+        """Raise the ServingError that refuses these labels, if they could not all hold at once."""
+        for version in self._settled(config).refused.values():
+            raise labels.refusal(config.name, version)
+
     def settle_labels(self) -> None:
         """Let labels name what they may name now."""
-        settled = labels.settle(
-            self.service.labels, self.config.labels, self.available, self._loading.labels_may_wait
-        )
+        settled = self._settled(self.config)
         self.service.labels = settled.now
         self.pending_labels = settled.refused
+
+    def _settled(self, config: ModelConfig) -> labels.Labels:
+        may_wait = self._loading.labels_may_wait
+        return labels.settle(self.service.labels, config.labels, self.available, may_wait)
 
     def act(self) -> None:
         """Begin whatever is to be done now."""

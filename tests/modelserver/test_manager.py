@@ -286,8 +286,63 @@ def test_a_label_may_name_only_a_version_that_is_available(tmp_path: Path) -> No
             assert manager.services["m"].find(label="stable").number == 1
             with pytest.raises(ServingError, match="Unrecognized servable version label: canary"):
                 manager.services["m"].find(label="canary")
-            make_version(tmp_path, 2)  # what it waits for comes
-            await until(lambda: manager.services["m"].labels == {"stable": 2})
+            make_version(tmp_path, 2)
+            await until(lambda: states(manager, "m").get(2) == "AVAILABLE")
+            assert manager.services["m"].labels == {"stable": 1}, "what was refused does not come"
+            await manager.apply({"m": config("m", tmp_path, labels={"stable": 2})})
+            assert manager.services["m"].labels == {"stable": 2}
+
+    play(scene)
+
+
+def test_one_label_that_is_refused_refuses_all_that_was_asked(tmp_path: Path) -> None:
+    async def scene() -> None:
+        for version in (1, 2):
+            make_version(tmp_path / "m", version)
+        make_version(tmp_path / "n", 1)
+        every = VersionPolicy(kind="all")
+        async with running(single(Stage(), tmp_path / "m")) as manager:
+            await manager.start()
+            both = {"stable": 1, "canary": 2}
+            await manager.apply({"m": config("m", tmp_path / "m", policy=every)})
+            await until(lambda: states(manager, "m") == {1: "AVAILABLE", 2: "AVAILABLE"})
+            await manager.apply({"m": config("m", tmp_path / "m", policy=every, labels=both)})
+            wrong = {"stable": 2, "next": 777}
+            with pytest.raises(ServingError, match="assign label to version 777 of model m"):
+                await manager.apply(
+                    {
+                        "m": config("m", tmp_path / "m", labels=wrong),
+                        "n": config("n", tmp_path / "n"),
+                    }
+                )
+            assert manager.services["m"].labels == both
+            assert list(manager.services) == ["m"]
+            assert manager.configs["m"].labels == both and manager.configs["m"].policy == every
+
+    play(scene)
+
+
+def test_labels_of_a_config_file_wait_together_for_the_last_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        for version in (1, 2):
+            make_version(tmp_path / "m", version)
+        file = tmp_path / "models.config"
+
+        def labelled(**labels: int) -> None:
+            every = "model_version_policy { all {} } "
+            told = (f"version_labels {{ key: '{k}' value: {v} }}" for k, v in labels.items())
+            file.write_text(config_text(tmp_path, "m", more=every + " ".join(told)))
+
+        labelled(stable=1, canary=2)
+        poll = "--model_config_file_poll_wait_seconds=1"
+        async with running(manager_of(Stage(), f"--model_config_file={file}", poll)) as manager:
+            await manager.start()
+            await until(lambda: manager.services["m"].labels == {"stable": 1, "canary": 2})
+            labelled(stable=2, next=3)
+            await until(lambda: manager.configs["m"].labels == {"stable": 2, "next": 3})
+            assert manager.services["m"].labels == {"stable": 1, "canary": 2}
+            make_version(tmp_path / "m", 3)
+            await until(lambda: manager.services["m"].labels == {"stable": 2, "next": 3})
 
     play(scene)
 

@@ -167,8 +167,14 @@ def test_whatever_the_start_it_comes_to_rest_with_all_that_is_wanted(
         # what it names may have gone meanwhile
         ({"stable": 1}, {"stable": 1}, [], False, {"stable": 1}, {"stable": 1}),
         ({"stable": 1}, {"stable": 1}, [], True, {"stable": 1}, {}),
-        # one that has to wait does not keep the others
+        # one that has to wait does not keep those that are new
         ({}, {"a": 1, "b": 9}, [1], False, {"a": 1}, {"b": 9}),
+        ({"a": 1}, {"a": 1, "b": 9, "c": 1}, [1], False, {"a": 1, "c": 1}, {"b": 9}),
+        # but nothing that is in use moves, or goes, before all can
+        ({"a": 1, "b": 2}, {"a": 2, "c": 9}, [1, 2], False, {"a": 1, "b": 2}, {"c": 9}),
+        ({"a": 1, "b": 2}, {"a": 2, "c": 9}, [1, 2, 9], False, {"a": 2, "c": 9}, {}),
+        ({"a": 1, "b": 2}, {"a": 2, "c": 9}, [1, 2], True, {"a": 2, "c": 9}, {}),
+        ({"a": 1, "b": 2}, {"a": 2, "b": 9}, [1, 2], True, {"a": 1, "b": 2}, {"b": 9}),
     ],
 )
 def test_a_label_names_what_is_available(
