@@ -126,19 +126,15 @@ def check_signature(signature: Signature, method: str, check_method: bool) -> li
     if method == METHOD_CLASSIFY and len(outputs) not in (1, 2):
         raise refused(f"Expected one or two output Tensors, found {len(outputs)}")
     if INPUTS not in signature.inputs:
-        raise _unfit(f"No {kind} inputs found in SignatureDef: {signature.key}")
+        raise refused(f"No {kind} inputs found in SignatureDef: {signature.key}")
     if method == METHOD_REGRESS:
         if classes.REGRESSIONS not in outputs:
-            raise _unfit(f"No regression outputs found in SignatureDef: {signature.key}")
+            raise refused(f"No regression outputs found in SignatureDef: {signature.key}")
         return [classes.REGRESSIONS]
     wanted = [name for name in (classes.CLASSES, classes.SCORES) if name in outputs]
     if not wanted:
-        raise _unfit(f"{classes.NO_OUTPUTS} Signature was: {signature.key}")
+        raise refused(f"{classes.NO_OUTPUTS} Signature was: {signature.key}")
     return wanted
-
-
-def _unfit(message: str) -> ServingError:
-    return ServingError(Code.FAILED_PRECONDITION, message)
 
 
 def classify_answer(response: bytes, rows: int) -> bytes:
@@ -196,7 +192,6 @@ def multi_request(request: bytes, known: Signatures, check_method: bool = False)
         raise refused("Inference request must have at least one task.")
     first = message.tasks[0].model_spec
     asked: list[Asked] = []
-    tensors_fed: set[str] = set()
     for task in message.tasks:
         if not task.model_spec.name:
             raise refused("Found ModelSpec with an empty model name.")
@@ -211,11 +206,8 @@ def multi_request(request: bytes, known: Signatures, check_method: bool = False)
         name = task.model_spec.signature_name or serving.DEFAULT_SIGNATURE
         if any(name == other.signature for other in asked):
             raise refused(f"Duplicate evaluation of signature: {name}")
-        signature = signatures.find(known, name, "Requested signature not found in model graph: {}")
+        signatures.find(known, name, "Requested signature not found in model graph: {}")
         asked.append(ask(examples, known, name, task.method_name, check_method))
-        tensors_fed.add(signature.inputs[INPUTS].tensor)
-        if len(tensors_fed) > 1:
-            raise refused("Input tensor must be the same for all Signatures.")
     methods = tuple(task.method_name for task in message.tasks)
     return MultiAsked(first, tuple(asked), methods)
 

@@ -131,11 +131,16 @@ class _Interpreter(object):
         self._shapes = shapes
 
     def _check(self, index, shape):
-        """Any number of rows is taken; what else does not fit would be computed all the same."""
+        """Any number of rows is taken, and any shape where the model's rows are single numbers.
+
+        TensorFlow Serving takes whatever comes; but TFLite's kernels compute it all the same, with
+        wrong numbers or by reading beyond the memory's end.
+        """
         declared = self._declared.get(index, ())
         fits = len(shape) == len(declared) and all(
             wanted in (-1, came) for came, wanted in zip(shape[1:], declared[1:])
         )
+        fits = fits or (shape and all(size in (-1, 1) for size in declared))
         if declared and not fits:
             raise ServingError(
                 Code.INVALID_ARGUMENT,

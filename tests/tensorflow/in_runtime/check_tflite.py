@@ -13,12 +13,13 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from eas_processor.errors import Code, StartError
 from processors.tensorflow.api import IS_1, VERSION, tf
 
+VERSION_NUMBERS = tuple(map(int, VERSION.split(".")[:2]))
 PREFERRED = {"prefer_tflite": True, "tflite_threads": 2}
 
 
 def converted():
     """x [?, 3] → y [?, 1], the sum of a row and 1, as the bytes of a TFLite file."""
-    if tuple(map(int, VERSION.split(".")[:2])) < (2, 3):
+    if VERSION_NUMBERS < (2, 3):
         raise Skip("converters before TensorFlow 2.3 take no inputs of a free size")
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
@@ -62,6 +63,28 @@ def check_a_tflite_model_is_served_by_its_tensor_names_when_it_is_preferred(_):
     assert x.encode("utf-8") in processor.signatures()
     processor = models.serve(folder)  # not preferred: the SavedModel
     assert list(processor._default.inputs) == ["images"]
+
+
+def check_a_model_of_single_numbers_takes_any_shape(_):
+    if VERSION_NUMBERS < (2, 3):
+        raise Skip("converters before TensorFlow 2.3 take no inputs of a free size")
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 1], tf.float32, "x")])
+    def half_plus_two(x):
+        return {"y": x * 0.5 + 2.0}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [half_plus_two.get_concrete_function()]
+    )
+    processor = models.serve(folder_with(converter.convert()), serving=PREFERRED)
+    (signature,) = processor._signatures.values()
+    (x,), (y,) = signature.inputs, signature.outputs
+    for shape in ((1, 1), (3,), (1, 3), (2, 1), (2, 3, 1), (1, 1)):
+        value = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        got = answer(processor.predict(request({x: value}), TYPED))
+        assert got[y].tolist() == (value * 0.5 + 2).tolist(), shape
+    error = refused(processor.predict, request({x: np.float32(1)}), TYPED)
+    assert error.code == Code.INVALID_ARGUMENT and "came with the shape []" in error.message
 
 
 def flexbuffer_map(key, value):
