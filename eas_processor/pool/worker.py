@@ -238,9 +238,11 @@ class Worker(Lane):
         self._channel.close()
         if self._door:
             self._door.close()
-        self.fail_calls(f"the worker {self.exit_reason} while it held this call")
-        if not self._stopping:
-            self._on_exit(self)
+        try:
+            self.fail_calls(f"the worker {self.exit_reason} while it held this call")
+        finally:
+            if not self._stopping:
+                self._on_exit(self)
 
     async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         """Carry what the worker prints to the log."""
@@ -257,6 +259,8 @@ class Worker(Lane):
     def _printed(self, text: str) -> None:
         """Log what the worker has printed; where its code failed is for everyone to see."""
         fields = {"service": self._spec.service, "pid": self.pid}
+        if not text:
+            return
         found = output.traceback_in(text)
         if found is None:
             self._output.append(text)

@@ -53,8 +53,11 @@ def main(fd, door_fd=None):
         _serve(sock, door_fd)
     except (BrokenPipeError, ConnectionResetError):
         pass  # the host is gone: so is the reason to be here
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # whatever a processor has made of it
+            pass
     os._exit(0)  # TensorFlow's threads may still run; nobody waits for them any more
 
 

@@ -10,9 +10,11 @@ import structlog
 import uvloop
 
 from eas_processor.config import Limits
+from eas_processor.errors import Code
 from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import AwaitedCall
 from eas_processor.pool.worker import Worker, WorkerSpec
+from eas_processor.worker import output
 from eas_processor.worker.frames import Kind
 
 
@@ -99,7 +101,10 @@ class Failing(Processor):
 """
 
 
-def test_where_a_processor_failed_is_told_in_the_log_but_not_for_each_request(tmp_path):
+def test_where_a_processor_failed_is_told_in_the_log_but_not_for_each_request(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("eas_processor.pool.worker.FAULT_EVERY_S", 1000)
     spec = spec_of(tmp_path, "Failing", FAILS)
 
     async def run():
@@ -116,3 +121,51 @@ def test_where_a_processor_failed_is_told_in_the_log_but_not_for_each_request(tm
     faults = [one for one in told if one["event"] == "the processor failed"]
     assert [one["log_level"] for one in faults].count("error") == 1
     assert "failing.py" in faults[0]["exception"] and "1 / 0" in faults[0]["exception"]
+
+
+ODD = """
+import os, sys
+from eas_processor.worker.processor import Processor
+
+class ToLog:
+    def write(self, text):
+        pass
+
+class Odd(Processor):
+    def process(self, request):
+        if request == b"exit":
+            os._exit(3)
+        sys.stderr = None if request == b"none" else ToLog()
+        print("epoch 1/2", end=" ", flush=True)
+        raise ValueError(os.fsdecode(b"\\xff") + "\U0001f600" * 20_000)
+"""
+
+
+def test_whatever_a_processor_raises_and_makes_of_its_output_its_worker_lives_and_its_end_is_seen(
+    tmp_path,
+):
+    spec = spec_of(tmp_path, "Odd", ODD)
+    codes = []
+
+    async def run():
+        gone = asyncio.Event()
+        worker = Worker(spec, lambda: None, lambda worker: gone.set(), Awake())
+        await worker.start()
+        for body in (b"none", b"log", b"exit"):
+            call = AwaitedCall(Kind.PROCESS, body, 30)
+            worker.send(call)
+            codes.append((await call.wait()).code)
+        async with asyncio.timeout(30):
+            await gone.wait()
+        assert worker.exit_reason.startswith("exited with status 3")
+
+    with structlog.testing.capture_logs() as told:
+        asyncio.run(run())
+    assert codes == [Code.INTERNAL, Code.INTERNAL, Code.WORKER_LOST]
+    assert sum(one["event"] == "the processor failed" for one in told) == 2
+
+
+@pytest.mark.parametrize("line", ["5", "null", "[", '"\\ud800"'])
+def test_a_line_that_only_looks_like_a_traceback_harms_nobody(line):
+    found = output.traceback_in(output.MARK + line)
+    assert found is None or found == "?"
