@@ -169,12 +169,41 @@ def test_a_call_whose_time_is_over_before_its_turn_is_not_read(method, whose, mo
             with no_thread_free():
                 asked = served.refused(method, asking(method), timeout=timeout)
                 asked = asyncio.ensure_future(asked)
-                await asyncio.sleep(0.3)
+                await until(lambda: waiting() == 1 or asked.done())
+                await asyncio.sleep(0.3)  # from now on it is late, whenever it came
             return await asked
 
     code, words = run(scene())
     assert code == "DEADLINE_EXCEEDED" and not reads.runs
     assert whose == "client" or words == "the request took too long"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_more_than_there_is_room_for_is_refused_and_the_others_are_answered(method, monkeypatch):
+    size = asking(method).ByteSize()
+    monkeypatch.setattr(translation, "HELD_BYTES_MAX", 3 * size)
+
+    async def scene():
+        async with Scene(service("m", Examples())) as served:
+            with no_thread_free():
+                kept = [asyncio.ensure_future(served.call(method, asking(method))) for _ in "123"]
+                await until(lambda: waiting() == 3)
+                refused = await served.refused(method, asking(method))
+            await asyncio.gather(*kept)
+            await served.call(method, asking(method))
+            return refused
+
+    assert run(scene()) == ("UNAVAILABLE", translation.BUSY)
+
+
+def test_one_alone_may_be_larger_than_the_room(monkeypatch):
+    monkeypatch.setattr(translation, "HELD_BYTES_MAX", 1)
+
+    async def scene():
+        async with Scene(service("m", Examples())) as served:
+            await served.call("Classify", asking("Classify"))
+
+    run(scene())
 
 
 @pytest.mark.parametrize("method", METHODS)
