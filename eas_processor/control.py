@@ -82,9 +82,9 @@ class Control:
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether it is a folder of this user: in another's anybody might answer."""
-    found = place.lstat()
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    """Whether it is a folder of this user, or their link to one: else anybody might answer."""
+    found = place.stat()
+    return stat.S_ISDIR(found.st_mode) and {place.lstat().st_uid, found.st_uid} == {os.getuid()}
 
 
 def ask(command: str, pid: int | None, timeout_s: float) -> dict[str, object]:

@@ -52,7 +52,8 @@ class Registry:
                 try:
                     manifest = read_manifest(file)
                 except ConfigError as error:
-                    self.broken.setdefault(file.parent.name, error.message)
+                    if file.parent.name not in self._manifests:  # the first of a name counts
+                        self.broken.setdefault(file.parent.name, error.message)
                 else:
                     self._manifests.setdefault(manifest.name, manifest)
         self._aliases: dict[str, str] = {}

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +19,39 @@ COMPILE_S_MAX = 120
 
 
 class NativeCode(BuildHookInterface[Any]):
-    """Hatchling's view of `compiled`."""
+    """Hatchling's view of `compile_failure`."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Before the files of a wheel are gathered."""
         source = Path(self.root, SOURCE)
-        target = source.with_suffix(sysconfig.get_config_var("EXT_SUFFIX"))
-        reason = compile_failure(source, target)
+        name = source.stem + sysconfig.get_config_var("EXT_SUFFIX")
+        is_wheel = version == "standard"  # else it is an installation of the checkout itself
+        self._kept = tempfile.TemporaryDirectory(prefix="eas-processor-")  # until all is gathered
+        folder = Path(self._kept.name) if is_wheel else source.parent
+        reason = compile_failure(source, folder / name)
         if reason:
             self.app.display_warning(f"{SOURCE} is left out, Python does its work: {reason}")
-        elif version == "standard":
-            build_data["force_include"][str(target)] = target.relative_to(self.root).as_posix()
+        elif is_wheel:
+            build_data["force_include"][str(folder / name)] = str(Path(SOURCE).with_name(name))
             build_data.update(pure_python=False, infer_tag=True)
 
 
 def compile_failure(source: Path, target: Path) -> str:
-    """Why there is no `target` now, a module for this Python; "" if there is one."""
-    target.unlink(missing_ok=True)
+    """Why there is no new `target`, a module for this Python; "" if there is one."""
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     include = f"-I{sysconfig.get_path('include')}"
     command = [*shlex.split(compiler), "-O2", "-Wall", "-shared", "-fPIC", include]
     try:
+        target.unlink(missing_ok=True)
         done = subprocess.run(
             [*command, str(source), "-o", str(target)],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=COMPILE_S_MAX,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return done.stderr.strip() if done.returncode else ""
+    if done.returncode == 0 and target.exists():
+        return ""
+    return done.stderr.strip() or f"{compiler} ended with {done.returncode}"

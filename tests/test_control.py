@@ -121,6 +121,14 @@ def test_who_finds_a_dead_hosts_socket_removes_it(folder):
     assert not list(folder.iterdir())
 
 
+def test_a_link_of_our_own_to_a_folder_of_our_own_will_do(tmp_path, folder):
+    (tmp_path / "real").mkdir()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigError, match="no host is running"):
+        control.ask("status", None, 1.0)
+
+
 def test_a_folder_of_another_user_is_not_asked(folder, monkeypatch):
     folder.mkdir(parents=True)
     uid = os.getuid()

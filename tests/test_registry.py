@@ -125,6 +125,14 @@ def test_a_broken_manifest_matters_to_who_asks_for_it_alone(tmp_path):
         registry.get("x")
 
 
+def test_a_broken_manifest_behind_a_good_one_of_its_name_does_not_count(tmp_path):
+    good = bundled_folder() / "echo"
+    write(tmp_path / "later" / "echo", 'name = "echo"')
+    registry = Registry([good, tmp_path / "later"])
+
+    assert registry.get("echo").folder == good
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere: there is no such folder"):
         Registry([tmp_path / "nowhere"])

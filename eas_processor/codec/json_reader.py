@@ -5,9 +5,9 @@
 The standard library reads, at the speed of C, whatever is right or wrong. Where it stops, and
 around the few things on which the two differ, RapidJSON's rules decide what the mistake is called
 and at which byte it is. They differ in this: RapidJSON also takes `Inf` and `-NaN`, and refuses
-numbers that no double can hold and halves of surrogate pairs. simdjson's first look tells bodies
-that have none of all that, nor a mistake; in other large ones a second look makes no values either,
-so that a mistake costs little. Text after the value is ignored.
+numbers that no double can hold and halves of surrogate pairs. Large bodies are looked at
+first without making values, so that a mistake costs little; simdjson tells bodies that have neither
+a mistake nor any of all that. Text after the value is ignored.
 
 Bytes that are no UTF-8 survive in strings (surrogateescape). Of keys that stand twice the first
 one counts. Integers beyond 64 bits are floats.
@@ -69,11 +69,11 @@ def read(body: bytes) -> Any:
     start = _end_of_space(body, len(_BOM) if body.startswith(_BOM) else 0)
     if start >= len(body):
         raise JsonError(json_places.EMPTY, start)
+    if len(body) > EXACT_BYTES_MAX and not body.startswith(_BOM):
+        _check_syntax(body)
     if _is_plain(body):
         with contextlib.suppress(RecursionError):
             return _PLAIN.decode(body[start:].decode())
-    if len(body) > EXACT_BYTES_MAX and not body.startswith(_BOM):
-        _check_syntax(body)
     readable, specials = _specials_replaced(body) if _OWN_SPECIAL.search(body) else (body, None)
     text = readable[start:].decode("utf-8", "surrogateescape")
     decoder = _decoder(specials, bool(_LARGE_NUMBER.search(body)))
@@ -233,4 +233,6 @@ def _in_list(error: json.JSONDecodeError) -> bool:
         _PLAIN.raw_decode(error.doc[: error.pos] + "]")
     except json.JSONDecodeError as next_error:
         return next_error.pos > error.pos
+    except RecursionError:
+        raise JsonError(json_places.TOO_DEEP, error.pos) from None
     return True

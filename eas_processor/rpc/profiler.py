@@ -30,7 +30,7 @@ from eas_processor.worker.frames import Kind
 NAME = "tensorflow.ProfilerService"
 DURATION_MS_MAX = 10 * 60 * 1000
 ANSWER_TIMEOUT_S = 120.0  # for what was recorded to be put together
-END_WITHIN_S = 600.0  # a busy worker may be late to end it, and must not leave it
+HEARD_S = 600.0  # a busy worker may be late to begin or to end it, and must not leave it
 MODEL = "model"  # in a call's metadata: whose worker
 
 
@@ -112,7 +112,7 @@ def _model(request: Request) -> str:
 
 
 async def _record(worker: Worker, wish: Wish, ended: asyncio.Event) -> bytes:
-    begin = _tell(worker, json.dumps(wish.levels).encode(), ANSWER_TIMEOUT_S)
+    begin = _tell(worker, json.dumps(wish.levels).encode())
     try:
         await _answer(begin)
     except BaseException:
@@ -127,15 +127,15 @@ async def _record(worker: Worker, wish: Wish, ended: asyncio.Event) -> bytes:
     return await _answer(end)
 
 
-def _tell(worker: Worker, body: bytes, timeout_s: float) -> GrpcCall:
-    """Tell the worker, which answers however late."""
-    call = GrpcCall(body, time.monotonic() + timeout_s, kind=Kind.PROFILE)
+def _tell(worker: Worker, body: bytes) -> GrpcCall:
+    """Tell the worker, which is heard long after anybody waits: what it began is to be ended."""
+    call = GrpcCall(body, time.monotonic() + HEARD_S, kind=Kind.PROFILE)
     worker.send(call)
     return call
 
 
 def _end(worker: Worker) -> GrpcCall:
-    return _tell(worker, b"", END_WITHIN_S)
+    return _tell(worker, b"")
 
 
 def _end_what_began(worker: Worker, began: asyncio.Future[Answer]) -> None:

@@ -18,32 +18,51 @@ KEEPING = frozenset([
 
 
 def bound(graph_def):
-    """The names of the tensors whose rank reaches a convolution unchanged."""
+    """The names of the tensors whose rank reaches a convolution unchanged.
+
+    Of inputs that are broadcast into each other, those of the highest rank decide.
+    """
     if tuple(map(int, VERSION.split(".")[:2])) < (2, 9):
         return frozenset()
     functions = {function.signature.name: function for function in graph_def.library.function}
-    return frozenset(name + ":0" for name in _convolved(graph_def.node, functions, {}))
+    ranks = {node.name: _rank(node) for node in graph_def.node if node.op == "Placeholder"}
+    found = set()
+    for group in _convolved(graph_def.node, functions, {}):
+        highest = max([ranks.get(name, 0) for name in group])
+        found.update(name + ":0" for name in group if ranks.get(name, highest) == highest)
+    return frozenset(found)
+
+
+def _rank(placeholder):
+    """As high as can be if it is not known."""
+    shape = placeholder.attr["shape"].shape
+    return float("inf") if shape.unknown_rank else len(shape.dim)
 
 
 def _convolved(nodes, functions, known):
-    """The nodes and arguments from which a convolution takes its images.
+    """For each convolution, the nodes and arguments that it takes its images from.
 
     known: the same of the functions that were looked at before, by name.
     """
-    waiting = []
+    by_name = {node.name: node for node in nodes}
+    groups = set()
     for node in nodes:
-        if node.op in CONVOLUTIONS:
-            waiting.append(node.input[0])
+        starts = [[node.input[0]]] if node.op in CONVOLUTIONS else []
         called = node.attr["f"].func.name if node.op in CALLS else node.op
         if called in functions:
             function = functions[called]
             if called not in known:
                 known[called] = ()  # while it is looked at: it may call itself
                 known[called] = _convolved(function.node_def, functions, known)
-            arguments = zip(function.signature.input_arg, node.input)
-            waiting.extend(given for arg, given in arguments if arg.name in known[called])
-    by_name = {node.name: node for node in nodes}
-    found = set()
+            given = {arg.name: name for arg, name in zip(function.signature.input_arg, node.input)}
+            starts += [[given[name] for name in group if name in given] for group in known[called]]
+        groups.update(_reaching(start, by_name) for start in starts if start)
+    return groups
+
+
+def _reaching(names, by_name):
+    """All that the rank of these tensors comes from, and they themselves."""
+    found, waiting = set(), list(names)
     while waiting:
         name = waiting.pop().split(":")[0]
         if name not in found:
@@ -51,4 +70,4 @@ def _convolved(nodes, functions, known):
             node = by_name.get(name)
             if node is not None and node.op in KEEPING:
                 waiting.extend(given for given in node.input if not given.startswith("^"))
-    return found
+    return frozenset(found)

@@ -128,6 +128,12 @@ def test_nesting_is_read_or_refused_whatever_reader_sees_it(depth: int) -> None:
         assert "in one another" in error.message
 
 
+@pytest.mark.parametrize("tail", [b"]}}", b"}", b"x"])
+def test_a_mistake_behind_any_nesting_is_the_clients(tail: bytes) -> None:
+    for depth in range(900, 1050):
+        assert _refusal(b'{"instances":[{"x":' + b"[" * depth + b"1" + b"]" * depth + tail)
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_deep_nesting_is_refused(opening: bytes) -> None:
     assert "in one another" in _refusal(b'{"a":' + opening * 100_000)

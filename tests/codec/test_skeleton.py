@@ -84,6 +84,19 @@ def test_without_a_compiler_the_reason_is_told(build, tmp_path, monkeypatch):
     assert not target.exists()
 
 
+@pytest.mark.parametrize("compiler", ["false", "true"])
+def test_a_compiler_that_makes_nothing_and_says_nothing_is_named(
+    build, tmp_path, monkeypatch, compiler
+):
+    monkeypatch.setenv("CC", compiler)
+    assert f"{compiler} ended with" in build.compile_failure(SOURCE, tmp_path / "_skeleton.so")
+
+
+def test_a_folder_that_is_read_only_is_told(build, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "file/_skeleton.so" in build.compile_failure(SOURCE, tmp_path / "file" / "_skeleton.so")
+
+
 def test_what_does_not_compile_is_told_in_the_compilers_words(build, compiled, tmp_path):
     wrong = tmp_path / "wrong.c"
     wrong.write_text("#error for no such processor")

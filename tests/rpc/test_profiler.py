@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from eas_processor.codec import profiling
 from eas_processor.errors import Code
-from eas_processor.pool.call import Answer
+from eas_processor.pool.call import Answer, expire
 from eas_processor.rpc import profiler
 from eas_processor.worker.frames import Kind
 from tests.modelserver.fakes import Stage, ask, make_version, manager_of
@@ -182,6 +183,8 @@ def test_what_begins_when_nobody_waits_for_it_any_more_is_ended(code, told_to_en
         worker = Late()
         async with Scene(service("m", version(1, worker)), profiler=True) as served:
             refused = await served.refused("Profile", asking(), PROFILER)
+            # Nor does the clock answer it, which would hide what it began.
+            assert not expire(worker.first, time.monotonic() + 5)
             if not worker.first.answered:
                 worker.first.finish(Answer(code, 0, b""))
             await asyncio.sleep(0.05)

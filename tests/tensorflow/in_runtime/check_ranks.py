@@ -65,3 +65,25 @@ def check_what_the_graph_shapes_itself_may_come_in_any_shape(_):
     assert flat == whole
     processor = served([None, 1], lambda x: x / 2.0 + 2.0)
     assert answer(processor.process(request({"x": floats(IMAGES[0, 0, 0])})))["y"][1] == [3]
+
+
+def check_what_is_broadcast_into_images_may_have_any_rank(_):
+    def scaled(x, s):
+        return tf1.nn.conv2d(x * s, KERNEL, strides=[1, 1, 1, 1], padding="VALID")
+
+    for compute in (scaled,) if IS_1 else (scaled, tf.function(scaled)):
+        folder = models.new_folder() + "/1"
+        with tf.Graph().as_default(), tf1.Session() as session:
+            x = tf1.placeholder(tf.float32, [None, 4, 4, 3], name="x")
+            s = tf1.placeholder(tf.float32, [1], name="s")
+            signature = models.signature({"x": x, "s": s}, {"y": compute(x, s)})
+            models.save(session, folder, {"serving_default": signature})
+        processor = models.serve(folder)
+        two = np.float32([2.0])
+        wanted = answer(processor.process(request({"x": floats(IMAGES), "s": floats(two)})))["y"]
+        for shape in ((), (1, 1, 1, 1), (3,)):
+            scale = floats(np.full(shape, 2.0, np.float32))
+            got = answer(processor.process(request({"x": floats(IMAGES), "s": scale})))["y"]
+            assert got == wanted, shape
+        error = refused(processor.process, request({"x": floats(IMAGES[0]), "s": floats(two)}))
+        assert error.code == Code.INVALID_ARGUMENT, (error.code, error.message)
