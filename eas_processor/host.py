@@ -30,7 +30,7 @@ from eas_processor.http.sockets import free_port
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.watching import Watching
 from eas_processor.pool.bodies import Bodies
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Services
 from eas_processor.ticking import TICK_S, tick_each
 
 if TYPE_CHECKING:  # one process alone has none of its memory
@@ -44,7 +44,7 @@ log = structlog.get_logger("host")
 class Source(Protocol):
     """Where services come from: service JSONs, or TensorFlow Serving's configuration."""
 
-    services: dict[str, Service]
+    services: Services
 
     @property
     def drain_timeout_s(self) -> float:

@@ -32,7 +32,7 @@ from eas_processor.http.router import Route, Target
 from eas_processor.observe import tfserving_metrics
 from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Series
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.states import States
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class RestApi:
 
     def __init__(
         self,
-        services: dict[str, Service],
+        services: Services,
         states: States,
         metrics: Metrics,
         options: RestOptions = RestOptions(),
@@ -132,7 +132,7 @@ class RestApi:
         service = self._services.get(which.name)
         series, guard = self._series(method, service), self._guard(service)
         if service is None:
-            return {b"POST": Handler(_unknown(which), series, guard)}, TIMEOUT_S
+            return {b"POST": Handler(_missing(which, self._services), series, guard)}, TIMEOUT_S
         options = self._options
         inference = Inference(self._answers, service, which, method, query, options.check_methods)
         inference.request_log = options.request_log
@@ -175,7 +175,7 @@ class RestApi:
 
     def _metadata(self, which: Which, service: Service | None, series: Series) -> Run:
         if service is None:
-            return _unknown(which)
+            return _missing(which, self._services)
 
         def answer(request: Request) -> None:
             version = service.find(which.number(), which.label)
@@ -200,8 +200,8 @@ def _nameless(request: Request) -> None:
     raise ServingError(Code.INVALID_ARGUMENT, "Missing model name in request.")
 
 
-def _unknown(which: Which) -> Run:
+def _missing(which: Which, services: Services) -> Run:
     def refuse(request: Request) -> None:
-        raise which.unknown()
+        raise which.missing(services)
 
     return refuse

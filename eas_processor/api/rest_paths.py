@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from eas_processor.errors import Code, ServingError
-from eas_processor.serving.service import unknown
+from eas_processor.serving.service import Services
 
 PREFIX = "/v1/"
 LIST = "/v1/models"
@@ -46,9 +46,10 @@ class Which:
             raise ServingError(Code.INVALID_ARGUMENT, words)
         return int(digits)
 
-    def unknown(self) -> ServingError:
+    def missing(self, services: Services) -> ServingError:
         """What is said where there is no such model."""
-        return unknown(self.name, None if self.label is not None else self.number(), self.label)
+        number = None if self.label is not None else self.number()
+        return services.missing(self.name, number, self.label)
 
 
 def _decoded(sent: str) -> str:

@@ -23,7 +23,7 @@ from eas_processor.pool.awake import Awake
 from eas_processor.pool.board import Board, Row
 from eas_processor.serving.admission import RateLimit
 from eas_processor.serving.lifecycle import State
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.version import Material, Version
 
 UNTOLD_S = 1.0  # how long a wall may wait for word of what it is for
@@ -161,7 +161,7 @@ class Mirror:
         send: Callable[[Released | Hung], None],
         on_change: Callable[[], None],
     ) -> None:
-        self.services: dict[str, Service] = {}
+        self.services = Services()
         self._board = board
         self._index = index
         self._send = send

@@ -1,4 +1,4 @@
-"""UNIX sockets at paths: no server takes another's, and each removes only its own.
+"""UNIX sockets at paths: no server takes another's unless it means to; each removes only its own.
 
 Who opens or removes one locks its folder: another server's, which is bound and does not listen yet,
 refuses connections as one does whose server was killed.
@@ -20,11 +20,12 @@ LOCK_POLL_S = 0.01
 
 
 class UnixListener:
-    """A socket that listens at its path."""
+    """A socket that listens at its path. taken: from a server that still listened there."""
 
-    def __init__(self, path: str, listening: socket.socket) -> None:
+    def __init__(self, path: str, listening: socket.socket, taken: bool) -> None:
         self.path = path
         self.socket = listening
+        self.taken = taken
         self._identity = _identity(path)
 
     def remove(self) -> None:
@@ -38,14 +39,17 @@ class UnixListener:
                 os.unlink(self.path)
 
 
-def listen(path: str, backlog: int) -> UnixListener:
-    """Listen there, in the place of a socket whose server was killed. Raises OSError."""
+def listen(path: str, backlog: int, take: bool = False) -> UnixListener:
+    """Listen there, in the place of a socket whose server was killed. Raises OSError.
+
+    take: also in the place of a server that listens, which keeps the callers that it has.
+    """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with _locked(path):
-            _bind(made, path)
+            taken = _bind(made, path, take)
             made.listen(backlog)
-            return UnixListener(path, made)
+            return UnixListener(path, made, taken)
     except BaseException:
         made.close()
         raise
@@ -58,18 +62,21 @@ def remove_stale(path: str) -> None:
             os.unlink(path)
 
 
-def _bind(made: socket.socket, path: str) -> None:
+def _bind(made: socket.socket, path: str, take: bool) -> bool:
+    """Gives whether another server listened there."""
     try:
         made.bind(path)
-        return
+        return False
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-    if not _is_stale(path):
+    listened = not _is_stale(path)
+    if listened and not (take and _is_listening(path)):
         raise OSError(errno.EADDRINUSE, _what_is_at(path))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     made.bind(path)
+    return listened
 
 
 def _what_is_at(path: str) -> str:
@@ -79,18 +86,20 @@ def _what_is_at(path: str) -> str:
 
 
 def _is_stale(path: str) -> bool:
-    """Whether it is a socket that nobody listens on. Never waits: a full queue is an answer."""
-    if not _is_socket(path):
-        return False
+    """Whether it is a socket that nobody listens on."""
+    return _is_socket(path) and _called(path) == errno.ECONNREFUSED
+
+
+def _is_listening(path: str) -> bool:
+    """Whether it is a socket that a server like ours listens on."""
+    return _is_socket(path) and _called(path) in (0, errno.EAGAIN)
+
+
+def _called(path: str) -> int:
+    """What comes of a call. Never waits: a full queue is an answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
-        try:
-            caller.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
-    return False
+        return caller.connect_ex(path)
 
 
 def _is_socket(path: str) -> bool:

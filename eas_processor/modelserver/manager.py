@@ -26,7 +26,7 @@ from eas_processor.modelserver.source import ConfigSource
 from eas_processor.modelserver.status import ModelReport
 from eas_processor.modelserver.watch import Watcher
 from eas_processor.pool.awake import Awake
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.states import VersionStatus
 from eas_processor.serving.version import VersionPlan, in_thread
 
@@ -68,7 +68,7 @@ class ModelManager:
         self._initial: dict[str, ModelConfig] | None = None
         self._started = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self.services: dict[str, Service] = {}
+        self.services = Services()
 
     # what is
 
@@ -144,11 +144,15 @@ class ModelManager:
         self._started = True
         strict = self._setup.flags.strict_startup
         await self.read()
+        self.services.starting = True
         _, models = self._adopt(self._initial or {})
         poll_s = self._setup.flags.model_config_file_poll_wait_seconds
         if poll_s > 0:
             self._changes.follow(poll_s)
         troubles = await settle(models, wait_for_folders=strict)
+        for service in self.services.values():
+            service.starting = False
+        self.services.starting = False
         if strict:
             refuse(models, troubles)
         for name, why in troubles.items():
@@ -258,6 +262,7 @@ class ModelManager:
     def _take_in(self, config: ModelConfig) -> Model:
         flags = self._setup.flags
         service = Service(config.name, self._awake, self._on_change)
+        service.starting = self.services.starting
         service.token = flags.token or None
         service.request_timeout_s = flags.rest_timeout_s
         model = Model(config, service, self._loading)

@@ -6,7 +6,6 @@ still means that is asked each time, since models come and go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eas_processor.api import auth
@@ -16,7 +15,7 @@ from eas_processor.observe.metrics import Metrics
 from eas_processor.observe.series import Series
 from eas_processor.rpc.context import Context
 from eas_processor.rpc.status import DIALECT
-from eas_processor.serving.service import Service, unknown
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.version import Version
 
 MODEL_SPEC_TAG = 0x0A  # field 1 of every request, length-delimited
@@ -52,9 +51,7 @@ class Route(NamedTuple):
 class Routes:
     """services: live, by name. token: what calls about models that are not there must carry."""
 
-    def __init__(
-        self, services: Mapping[str, Service], metrics: Metrics, token: str | None = None
-    ) -> None:
+    def __init__(self, services: Services, metrics: Metrics, token: str | None = None) -> None:
         self._services = services
         self._metrics = metrics
         self._token = token
@@ -86,7 +83,7 @@ class Routes:
         service = self._services.get(spec.name)
         check_token(service.token if service else self._token, context)
         if service is None:
-            raise unknown(spec.name, spec.number, spec.label)
+            raise self._services.missing(spec.name, spec.number, spec.label)
         return service
 
     def check(self, name: str, context: Context) -> None:

@@ -95,7 +95,9 @@ class GrpcServer:
         path = self._endpoint.socket_path
         loop = asyncio.get_running_loop()
         try:
-            self._unix = unix_sockets.listen(path, BACKLOG)
+            self._unix = unix_sockets.listen(path, BACKLOG, take=True)  # as gRPC's own servers do
+            if self._unix.taken:
+                log.warning("another server's socket taken over", socket=path)
             listening = self._unix.socket
             server = await loop.create_unix_server(made, sock=listening, backlog=BACKLOG, **how)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from eas_processor.observe.exchange import Watcher
@@ -16,7 +16,7 @@ from eas_processor.rpc.prediction import PredictionService, RequestLog
 from eas_processor.rpc.profiler import ProfilerService
 from eas_processor.rpc.routes import Routes
 from eas_processor.rpc.server import Endpoint, GrpcServer
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Services
 from eas_processor.serving.states import States
 
 
@@ -52,7 +52,7 @@ DEFAULTS = Options()
 
 def listener(
     endpoint: Endpoint,
-    services: Mapping[str, Service],
+    services: Services,
     states: States,
     metrics: Metrics,
     options: Options = DEFAULTS,

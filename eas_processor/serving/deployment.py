@@ -11,7 +11,7 @@ import structlog
 
 from eas_processor.errors import ConfigError, ServingError
 from eas_processor.pool.awake import Awake
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.version import Version
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Deployment:
         self._on_change = on_change
         self._files: dict[Path, str] = {}  # to the name of its service
         self._reloading = asyncio.Lock()
-        self.services: dict[str, Service] = {}
+        self.services = Services()
 
     def add(self, plans: Mapping[Path, ServicePlan]) -> None:
         """Services that `start` will bring up. Raises ConfigError if two have one name."""

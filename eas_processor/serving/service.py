@@ -21,6 +21,7 @@ from eas_processor.serving.lifecycle import State
 from eas_processor.serving.version import Version, VersionPlan
 
 ELSEWHERE_BYTES_MAX = 8 << 20  # of a request
+STARTING = "the server is starting: not all models have come or failed yet; try again later"
 
 log = structlog.get_logger("service")
 
@@ -47,6 +48,7 @@ class Service:
         self.labels: dict[str, int] = {}
         self.current: Version | None = None
         self.trouble = ""  # why it has no version, where somebody knows
+        self.starting = False  # as its server is, see Services
 
     def set_rate_limit(self, requests_per_s: int) -> None:
         """Answer RATE_LIMITED beyond so many requests a second; 0: no limit."""
@@ -80,17 +82,17 @@ class Service:
             version.queue.drop(call)
 
     def find(self, number: int | None = None, label: str | None = None) -> Version:
-        """The version asked for. Raises Unknown in TensorFlow Serving's words.
+        """The version asked for. Raises Unknown in TensorFlow Serving's words, or UNAVAILABLE.
 
         number: exactly that one; label: the one it names; neither: the current one.
         """
         if label is not None:
             if label not in self.labels:
-                raise unknown(self.name, number, label)
+                raise _missing(self.starting, self.name, number, label)
             number = self.labels[label]
         found = self.current if number is None else self.versions.get(number)
         if found is None or found.lifecycle.state not in (State.READY, State.DEGRADED):
-            raise unknown(self.name, number)
+            raise _missing(self.starting, self.name, number)
         return found
 
     def tick(self, now_s: float) -> None:
@@ -186,6 +188,23 @@ class Service:
 
 class Unknown(ServingError):
     """There is no such model, or no such version of it that can be asked."""
+
+
+class Services(dict[str, Service]):
+    """All services, by name. starting: the first ones have neither all come nor failed."""
+
+    starting = False
+
+    def missing(self, name: str, number: int | None, label: str | None) -> ServingError:
+        """What is said where there is no service of that name."""
+        return _missing(self.starting, name, number, label)
+
+
+def _missing(
+    starting: bool, name: str, number: int | None = None, label: str | None = None
+) -> ServingError:
+    """As long as it starts, TensorFlow Serving has no port open: whoever asks is to come back."""
+    return ServingError(Code.UNAVAILABLE, STARTING) if starting else unknown(name, number, label)
 
 
 def unknown(name: str, number: int | None = None, label: str | None = None) -> Unknown:

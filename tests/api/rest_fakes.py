@@ -17,7 +17,7 @@ from eas_processor.pool.awake import Awake
 from eas_processor.pool.call import Answer
 from eas_processor.serving.admission import Queue
 from eas_processor.serving.lifecycle import Lifecycle, State
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.states import ServiceStates
 from eas_processor.worker.frames import Content
 from tests.http.fakes import Transport, connect
@@ -85,7 +85,7 @@ class Host:
 
     def __init__(self, *services, limits=None, states=None, **options):
         self.limits = limits or Limits()
-        self.services = {one.name: one for one in services or [service()]}
+        self.services = Services((one.name, one) for one in services or [service()])
         self.metrics = Metrics(lambda: [], lambda: {})
         self.told = []
         self.connections = Connections((self.told.append,))

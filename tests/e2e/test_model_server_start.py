@@ -126,6 +126,24 @@ def test_the_missing_one_is_served_once_it_comes_and_the_broken_one_once_it_is_m
 # strict, and without models
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_probe_for_a_model_that_is_not_there_tells_when_the_others_are(
+    written, tmp_path, processes
+):
+    """What launch scripts and the peer's own tests do: they wait until "Servable" is not found."""
+    put(written / "half_plus_two", tmp_path / "good", 1)
+    flags = [f"--host_processes={processes}", "--model_name=good"]
+    with ModelServer(tmp_path, f"--model_base_path={tmp_path / 'good'}", *flags) as server:
+        probes = {
+            "gRPC": lambda: server.refused("Predict", 'model_spec { name: "nobody" }')[1],
+            "REST": lambda: server.predict("nobody", 1.0).error,
+        }
+        for probe in probes.values():
+            server.until(lambda probe=probe: "Servable not found" in probe())
+        assert server.grpc_predict("good", 1) == (1, [2.5])
+        assert server.predict("good", 1.0).status == 200
+
+
 def test_a_strict_start_waits_for_a_folder_with_its_ports_shut(written, tmp_path):
     flags = [f"--model_base_path={tmp_path / 'late'}", "--model_name=late", "--strict_startup"]
     with ModelServer(tmp_path, *flags, f"--processor={OLD}") as server:

@@ -60,7 +60,31 @@ def test_one_whose_queue_is_full_is_listened_on(path):
             caller.close()
 
 
-def test_what_is_not_a_servers_socket_is_left_alone(path):
+@pytest.mark.parametrize("callers", [0, 3])  # three fill the queue
+def test_a_server_that_means_to_takes_over_from_another(path, callers):
+    one = listen(path, 0)
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(callers)]
+    for caller in waiting:
+        caller.setblocking(False)
+        caller.connect_ex(path)
+    two = listen(path, 1, take=True)
+    with one.socket, two.socket:
+        assert (one.taken, two.taken) == (False, True)
+        one.remove()
+        assert is_answered(path)
+        two.remove()
+    assert not os.path.exists(path)
+    for caller in waiting:
+        caller.close()
+
+
+@pytest.mark.parametrize("take", [False, True])
+def test_what_is_not_a_servers_socket_is_left_alone(path, take):
+    def refusal(path):
+        with pytest.raises(OSError) as caught:
+            listen(path, 1, take)
+        return caught.value.strerror
+
     with open(path, "w") as file:
         file.write("mine")
     assert "no socket" in refusal(path)

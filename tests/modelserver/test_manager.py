@@ -103,6 +103,54 @@ def test_a_new_version_that_does_not_load_leaves_the_old_one_and_says_why(tmp_pa
     play(scene)
 
 
+def test_while_it_starts_who_asks_for_what_is_not_there_is_to_come_back(tmp_path: Path) -> None:
+    """As where a port is not open yet; probes for a missing model wait for its NOT_FOUND."""
+
+    async def scene() -> None:
+        stage = Stage()
+        for name in ("quick", "slow"):
+            make_version(tmp_path / name, 1)
+        file = tmp_path / "models.config"
+        file.write_text(config_text(tmp_path, "quick", "slow", "missing"))
+        manager = manager_of(stage, f"--model_config_file={file}", *QUICK)
+        async with running(manager):
+            stage.hold("slow", 1)
+            start = asyncio.create_task(manager.start())
+            await until(lambda: "quick" in manager.services and manager.services["quick"].ready)
+            assert await ask(manager, "quick") == b"hello"
+            services = manager.services
+
+            def said() -> list[tuple[int, str]]:
+                errors = [services.missing("nobody", None, None)]
+                for find in (
+                    lambda: services["slow"].find(),
+                    lambda: services["quick"].find(7),
+                    lambda: services["quick"].find(label="next"),
+                ):
+                    with pytest.raises(ServingError) as caught:
+                        find()
+                    errors.append(caught.value)
+                return [(error.code, error.message.split()[0]) for error in errors]
+
+            assert said() == [(Code.UNAVAILABLE, "the")] * 4
+            stage.release("slow", 1)
+            await start
+            assert services["slow"].find().number == 1
+            stage.hold("late", 1)
+            make_version(tmp_path / "late", 1)
+            late = asyncio.create_task(manager.add(config("late", tmp_path / "late")))
+            await until(lambda: "late/1" in stage.loads)
+            with pytest.raises(ServingError, match=r"Servable not found for request: Latest\(late"):
+                services["late"].find()
+            with pytest.raises(ServingError, match=r"Specific\(quick, 7\)"):
+                services["quick"].find(7)
+            assert services.missing("nobody", None, None).code == Code.NOT_FOUND
+            stage.release("late", 1)
+            await late
+
+    play(scene)
+
+
 def test_one_bad_and_one_missing_model_do_not_keep_the_third(tmp_path: Path) -> None:
     async def scene() -> None:
         make_version(tmp_path / "good", 1)

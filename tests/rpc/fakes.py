@@ -21,7 +21,7 @@ from eas_processor.rpc import tfserving
 from eas_processor.rpc.server import Endpoint
 from eas_processor.serving.admission import Queue
 from eas_processor.serving.lifecycle import Lifecycle, State
-from eas_processor.serving.service import Service
+from eas_processor.serving.service import Service, Services
 from eas_processor.serving.states import ServiceStates
 from tests.codec.models import signature_map
 
@@ -95,7 +95,7 @@ class Scene:
     """A listening server and, once somebody asks for it, a channel to it. options: of tfserving."""
 
     def __init__(self, *services, endpoint=None, **options):
-        self.services = {one.name: one for one in services}
+        self.services = Services((one.name, one) for one in services)
         self.metrics = Metrics(lambda: [], lambda: {})
         self.server = tfserving.listener(
             endpoint or Endpoint(port=0),

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import grpc
 import grpc.aio
 import pytest
+import structlog
 
 from eas_processor.errors import Code, StartError
 from eas_processor.pool.call import Answer
@@ -72,17 +73,36 @@ async def answers(path):
         return await ask(predict().SerializeToString(), timeout=10) is not None
 
 
-def test_a_unix_socket_that_somebody_listens_on_is_left_to_them(tmp_path):
+def test_a_unix_socket_that_somebody_listens_on_is_taken_over_as_by_grpcs_own_servers(tmp_path):
     path = tmp_path / "grpc.sock"
 
     async def scene():
-        async with on_socket(path):
-            with pytest.raises(StartError, match="another server listens there") as caught:
-                async with on_socket(path):
-                    pass
-            return str(path) in caught.value.message, await answers(path)
+        first = on_socket(path)
+        async with first, grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            ask = channel.unary_unary(f"/{PREDICTION}/Predict")
+            message = predict().SerializeToString()
+            assert await ask(message, timeout=10)
+            async with on_socket(path):
+                assert await ask(message, timeout=10)  # the first one keeps its callers
+                await first.server.drain(0)
+                return await answers(path)
 
-    assert run(scene()) == (True, True)
+    with structlog.testing.capture_logs() as told:
+        assert run(scene()) and not path.exists()
+    assert "another server's socket taken over" in [one["event"] for one in told]
+
+
+def test_what_is_no_socket_is_left_alone(tmp_path):
+    path = tmp_path / "grpc.sock"
+    path.write_text("mine")
+
+    async def scene():
+        with pytest.raises(StartError, match="no socket: remove it") as caught:
+            async with on_socket(path):
+                pass
+        return caught.value.message
+
+    assert str(path) in run(scene()) and path.read_text() == "mine"
 
 
 def test_a_unix_socket_that_is_another_servers_by_now_is_not_removed(tmp_path):
