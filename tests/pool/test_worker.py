@@ -142,8 +142,9 @@ class Odd(Processor):
 
 
 def test_whatever_a_processor_raises_and_makes_of_its_output_its_worker_lives_and_its_end_is_seen(
-    tmp_path,
+    tmp_path, monkeypatch
 ):
+    monkeypatch.setattr("eas_processor.pool.worker.FAULT_EVERY_S", 0)
     spec = spec_of(tmp_path, "Odd", ODD)
     codes = []
 
