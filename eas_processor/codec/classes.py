@@ -12,7 +12,7 @@ import numpy as np
 
 from eas_processor.codec import dtypes, responses
 from eas_processor.codec.dtypes import DT_FLOAT, DT_STRING
-from eas_processor.codec.json_text import refused
+from eas_processor.codec.json_text import refused, shape_text
 from eas_processor.codec.tensors import Tensor
 
 SCORES = "scores"
@@ -51,7 +51,9 @@ def classified(response: bytes, rows: int) -> tuple[list[list[bytes]], np.ndarra
 def _check_table(name: str, tensor: Tensor, dtype: int, rows: int) -> None:
     shape = tensor.values.shape
     if len(shape) != 2:
-        raise refused(f"Expected Tensor shape: [batch_size num_classes] but got {_printed(shape)}")
+        raise refused(
+            f"Expected Tensor shape: [batch_size num_classes] but got {shape_text(shape)}"
+        )
     if tensor.dtype != dtype:
         raise refused(
             f"Expected {name} Tensor of {dtypes.enum_name(dtype)}. "
@@ -71,14 +73,10 @@ def regressed(response: bytes, rows: int) -> np.ndarray[Any, Any]:
     if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
         raise refused(
             f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
-            f"{_printed(shape)}"
+            f"{shape_text(shape)}"
         )
     if shape[0] != rows:
         raise refused(f"Input batch size did not match output batch size: {rows} vs. {shape[0]}")
     if tensor.dtype != DT_FLOAT:
         raise refused(f"Expected output Tensor of DT_FLOAT.  Got: {dtypes.enum_name(tensor.dtype)}")
     return tensor.values.reshape(-1)
-
-
-def _printed(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"

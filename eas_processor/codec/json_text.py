@@ -1,7 +1,7 @@
 """Request bodies: JSON as TensorFlow Serving reads it, with its words for what is wrong.
 
 parse(body)    the top-level object; ServingError INVALID_ARGUMENT otherwise
-display(value) a value as error messages show it
+display(value), shape_text(shape)   as error messages show them
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def all_quoted(values: list[bytes]) -> list[bytes]:
     if len(text) - len(text.translate(None, _MARKED)) != 3 * (len(values) - 1):
         return [quoted(value) for value in values]
     return (b'"' + text + b'"').split(b"\n")
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as error messages show it."""
+    return f"[{','.join(map(str, shape))}]"
 
 
 def display(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from eas_processor.codec import dtypes, json_text, rest_fast, rest_values, signatures, tensors
-from eas_processor.codec.json_text import display, refused
+from eas_processor.codec.json_text import display, refused, shape_text
 from eas_processor.codec.rest_values import is_base64
 from eas_processor.codec.signatures import Asked, Signature, Signatures
 from eas_processor.codec.tensors import Tensor
@@ -192,14 +192,10 @@ class _Seen:
         if size != first_size:
             why = f"Expecting tensor size: {first_size} but got: {size}"
         elif shape != first_shape:
-            why = f"Expecting shape {_printed(first_shape)} but got: {_printed(shape)}"
+            why = f"Expecting shape {shape_text(first_shape)} but got: {shape_text(shape)}"
         else:
             return
         raise refused(f"{where} Error: INVALID_ARGUMENT: {why}")
-
-
-def _printed(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
 
 
 # ---- columns
@@ -263,12 +259,12 @@ def from_buffer(data: bytes, dtype: int, shape: tuple[int, ...]) -> Tensor:
     wanted = math.prod(shape) * kind.stored.itemsize
     if len(data) != wanted:
         raise refused(
-            f"raw tensor: {len(data)} bytes, but shape {_printed(shape)} of {kind.name} "
+            f"raw tensor: {len(data)} bytes, but shape {shape_text(shape)} of {kind.name} "
             f"takes {wanted}"
         )
     flat = np.frombuffer(data, kind.stored)
     try:
         stored = flat.reshape(shape)
     except ValueError as error:  # too many dimensions, or one that is too large beside a zero
-        raise refused(f"raw tensor: shape {_printed(shape)}: {error}") from None
+        raise refused(f"raw tensor: shape {shape_text(shape)}: {error}") from None
     return Tensor(dtype, tensors.from_stored(stored, dtype))

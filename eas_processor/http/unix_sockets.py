@@ -17,6 +17,8 @@ from collections.abc import Iterator
 
 LOCK_S = 1.0  # no server of ours needs it for longer; a lock that somebody else keeps is ignored
 LOCK_POLL_S = 0.01
+STALE = errno.ECONNREFUSED  # nobody listens on the socket
+LISTENING = (0, errno.EAGAIN)  # somebody does; perhaps with a full queue
 
 
 class UnixListener:
@@ -58,7 +60,7 @@ def listen(path: str, backlog: int, take: bool = False) -> UnixListener:
 def remove_stale(path: str) -> None:
     """Remove the socket there if its server was killed."""
     with _locked(path), contextlib.suppress(OSError):
-        if _is_stale(path):
+        if _called(path) == STALE:
             os.unlink(path)
 
 
@@ -70,13 +72,14 @@ def _bind(made: socket.socket, path: str, take: bool) -> bool:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-    listened = not _is_stale(path)
-    if listened and not (take and _is_listening(path)):
+    called = _called(path)
+    taken = take and called in LISTENING
+    if not taken and called != STALE:
         raise OSError(errno.EADDRINUSE, _what_is_at(path))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     made.bind(path)
-    return listened
+    return taken
 
 
 def _what_is_at(path: str) -> str:
@@ -85,18 +88,10 @@ def _what_is_at(path: str) -> str:
     return "what is there is no socket: remove it, or choose another path"
 
 
-def _is_stale(path: str) -> bool:
-    """Whether it is a socket that nobody listens on."""
-    return _is_socket(path) and _called(path) == errno.ECONNREFUSED
-
-
-def _is_listening(path: str) -> bool:
-    """Whether it is a socket that a server like ours listens on."""
-    return _is_socket(path) and _called(path) in (0, errno.EAGAIN)
-
-
 def _called(path: str) -> int:
-    """What comes of a call. Never waits: a full queue is an answer."""
+    """What comes of a call, as an errno. Never waits: a full queue is an answer."""
+    if not _is_socket(path):
+        return errno.ENOTSOCK
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
         return caller.connect_ex(path)

@@ -150,8 +150,6 @@ class ModelManager:
         if poll_s > 0:
             self._changes.follow(poll_s)
         troubles = await settle(models, wait_for_folders=strict)
-        for service in self.services.values():
-            service.starting = False
         self.services.starting = False
         if strict:
             refuse(models, troubles)
@@ -262,7 +260,7 @@ class ModelManager:
     def _take_in(self, config: ModelConfig) -> Model:
         flags = self._setup.flags
         service = Service(config.name, self._awake, self._on_change)
-        service.starting = self.services.starting
+        service.missing = self.services.missing
         service.token = flags.token or None
         service.request_timeout_s = flags.rest_timeout_s
         model = Model(config, service, self._loading)

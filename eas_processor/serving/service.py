@@ -25,6 +25,8 @@ STARTING = "the server is starting: not all models have come or failed yet; try 
 
 log = structlog.get_logger("service")
 
+Missing = Callable[[str, int | None, str | None], ServingError]
+
 
 class Service:
     """One named service.
@@ -48,7 +50,7 @@ class Service:
         self.labels: dict[str, int] = {}
         self.current: Version | None = None
         self.trouble = ""  # why it has no version, where somebody knows
-        self.starting = False  # as its server is, see Services
+        self.missing: Missing = unknown  # what is said of a version that cannot be asked
 
     def set_rate_limit(self, requests_per_s: int) -> None:
         """Answer RATE_LIMITED beyond so many requests a second; 0: no limit."""
@@ -88,11 +90,11 @@ class Service:
         """
         if label is not None:
             if label not in self.labels:
-                raise _missing(self.starting, self.name, number, label)
+                raise self.missing(self.name, number, label)
             number = self.labels[label]
         found = self.current if number is None else self.versions.get(number)
         if found is None or found.lifecycle.state not in (State.READY, State.DEGRADED):
-            raise _missing(self.starting, self.name, number)
+            raise self.missing(self.name, number, None)
         return found
 
     def tick(self, now_s: float) -> None:
@@ -196,15 +198,13 @@ class Services(dict[str, Service]):
     starting = False
 
     def missing(self, name: str, number: int | None, label: str | None) -> ServingError:
-        """What is said where there is no service of that name."""
-        return _missing(self.starting, name, number, label)
+        """What is said of a model, or a version of it, that cannot be asked.
 
-
-def _missing(
-    starting: bool, name: str, number: int | None = None, label: str | None = None
-) -> ServingError:
-    """As long as it starts, TensorFlow Serving has no port open: whoever asks is to come back."""
-    return ServingError(Code.UNAVAILABLE, STARTING) if starting else unknown(name, number, label)
+        As long as it starts, TensorFlow Serving has no port open: whoever asks is to come back.
+        """
+        if self.starting:
+            return ServingError(Code.UNAVAILABLE, STARTING)
+        return unknown(name, number, label)
 
 
 def unknown(name: str, number: int | None = None, label: str | None = None) -> Unknown:
